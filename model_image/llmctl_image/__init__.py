@@ -1,0 +1,1 @@
+"""What to ship: references to model bundles and images."""

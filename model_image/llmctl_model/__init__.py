@@ -1,0 +1,1 @@
+"""Data, mathematics, training and export of the attention model."""

@@ -1,0 +1,1 @@
+"""The inference server. Imports nothing else of llmctl, and neither torch nor transformers."""

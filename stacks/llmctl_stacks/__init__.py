@@ -1,0 +1,1 @@
+"""What to deploy: configuration, the engine, and the verbs as functions that return frozen results."""
