@@ -21,7 +21,7 @@ from llmctl_stacks.config.load import Loaded
 from llmctl_stacks.config.model import StackConfig
 from llmctl_stacks.config.nodes import Entries, Entry, Items, KeyPath, Node, Scalar, dotted
 from llmctl_stacks.config.project import shown
-from llmctl_stacks.config.references import Name, is_template, substitute
+from llmctl_stacks.config.references import Name, is_template, names, substitute
 from llmctl_stacks.config.secret import Secret
 from llmctl_stacks.errors import ConfigError, Problem
 
