@@ -131,7 +131,7 @@ def _inspect(project: Project, stack: str) -> tuple[Entries | None, Checked | No
 def _origins(checked: Checked) -> Mapping[str, Origin]:
     """Where every value of a configuration comes from."""
     origins = {}
-    for path, _ in leaves(checked.config):
+    for path, _ in leaves(plain(checked.config)):
         place = checked.places.get(path)
         origins[dotted(path)] = Origin(place.shown, place.line) if place else Origin()
     return origins

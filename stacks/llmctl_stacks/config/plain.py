@@ -19,9 +19,16 @@ def plain(config: StackConfig) -> dict[str, Plain]:
     return _section(config, config.target)
 
 
-def leaves(config: StackConfig) -> Iterator[tuple[KeyPath, Plain]]:
-    """Every single value, empty list and empty mapping of `plain(config)`, with its path."""
-    yield from _leaves(plain(config), ())
+def leaves(value: Plain, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Plain]]:
+    """Every single value, empty list and empty mapping below `value`, with its path."""
+    if value and isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, (*path, name))
+    elif value and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, value
 
 
 def plain_value(value: object) -> Plain:
@@ -53,15 +60,3 @@ def _section(section: Section, target: Target | None) -> dict[str, Plain]:
         else:
             data[name] = plain_value(value)
     return data
-
-
-def _leaves(value: Plain, path: KeyPath) -> Iterator[tuple[KeyPath, Plain]]:
-    """Single values below a value."""
-    if value and isinstance(value, dict):
-        for name, item in value.items():
-            yield from _leaves(item, (*path, name))
-    elif value and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, (*path, index))
-    else:
-        yield path, value

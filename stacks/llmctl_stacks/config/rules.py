@@ -90,6 +90,13 @@ def _grace_covers_drain(config: StackConfig) -> Findings:
         yield Finding(("server", "grace"), f"must be longer than server.drain_delay ({config.server.drain_delay})")
 
 
+@_rule("server.max_texts", "server.max_queue")
+def _full_request_fits(config: StackConfig) -> Findings:
+    if config.server.max_texts > config.server.max_queue:
+        message = f"must be at most server.max_queue ({config.server.max_queue}), or a full request never fits"
+        yield Finding(("server", "max_texts"), message)
+
+
 @_rule("server.environment")
 def _environment_names(config: StackConfig) -> Findings:
     for name in config.server.environment:

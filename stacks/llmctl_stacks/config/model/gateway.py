@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
+from pydantic import WithJsonSchema
+
 from llmctl_stacks.config.model.base import Section, entry
 from llmctl_stacks.config.model.values import AutoOr, DurationRange, Name, SizeRange, Text
 from llmctl_stacks.config.quantities import Duration, Size
@@ -13,6 +15,16 @@ Host = Annotated[
     str, Text("an IP address or a host name", r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9:])?|localhost")
 ]
 LimitKey = Annotated[str, Text('the name of an API key, or "*"', r"\*|[a-z]([a-z0-9-]{0,38}[a-z0-9])?")]
+SecretName = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\$\{secret:[A-Za-z_][A-Za-z0-9_]*\}$",
+            "x-type": "the name of a secret: ${secret:X}",
+        }
+    ),
+]
 
 
 class ApiKey(Section):
@@ -21,7 +33,7 @@ class ApiKey(Section):
     name: Name = entry(
         ..., "Who the key is for; appears in logs and rate limits.", example="default", references="none"
     )
-    value: str | None = entry(
+    value: SecretName | None = entry(
         None,
         "The key itself, as the name of a secret: `${secret:X}`. A value written out is refused. "
         "Without it llmctl makes a key and keeps it in a file that only you can read.",

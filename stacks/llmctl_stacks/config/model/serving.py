@@ -59,7 +59,7 @@ class Server(Section):
         "auto", "Threads that compute, per replica; `auto` shares the cores of the machine among the replicas."
     )
     max_queue: int = entry(
-        256, "Requests that may wait in one replica; more are answered 503 with Retry-After.", ge=1, le=100_000
+        512, "Texts that may wait in one replica; requests beyond it are answered 429.", ge=1, le=100_000
     )
     max_texts: int = entry(64, "Texts in one request.", ge=1, le=1024)
     drain_delay: Annotated[Duration, DurationRange("0s", "5m")] = entry(
