@@ -37,9 +37,7 @@ def test_the_tar_holds_every_file_sorted_and_without_traces_of_the_machine(folde
     with tarfile.open(fileobj=io.BytesIO(tar_of(folder))) as tar:
         members = tar.getmembers()
         assert [member.name for member in members] == ["model.onnx", "model_card.json", "tokenizer.json"]
-        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {
-            (0, 0, 0, "", "", 0o644)
-        }
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {(0, 0, 0, "", "", 0o644)}
         assert all(not member.pax_headers for member in members)
         for member in members:
             stored = tar.extractfile(member)
