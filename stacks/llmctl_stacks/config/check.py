@@ -82,7 +82,7 @@ def _mend(data: dict[str, Any], path: KeyPath, key: Key) -> None:
     if key.required:
         holder[last] = key.example
     else:
-        del holder[last]
+        holder.pop(last, None)
 
 
 def _unresolved(shape: Shape) -> set[KeyPath]:

@@ -15,7 +15,7 @@ from llmctl_stacks.config.nodes import Entries, KeyPath, Place, dotted
 from llmctl_stacks.config.plain import leaves, plain
 from llmctl_stacks.config.project import Project, shown
 from llmctl_stacks.config.reader import read
-from llmctl_stacks.errors import ConfigError, LlmctlError, Problem
+from llmctl_stacks.errors import ConfigError, Problem, UsageError
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,13 @@ def validate(project: Project, stack: str | None = None) -> tuple[Problem, ...]:
     if stack is not None:
         return _inspect(project, stack)[2]
     problems: dict[Problem, None] = {}
-    for path in sorted(project.stacks_dir.glob("*.y*ml")):
+    for path in sorted(project.stacks_dir.glob("*.yaml")):
         try:
             problems.update(dict.fromkeys(_inspect(project, path.stem)[2]))
-        except LlmctlError as error:
-            problems[Problem(shown(path), None, "", error.what, error.fix or error.why)] = None
+        except UsageError as error:
+            problems[Problem(shown(path), None, "", error.what, error.why)] = None
+    for path in sorted(project.stacks_dir.glob("*.yml")):
+        problems[Problem(shown(path), None, "", "is not read", f"rename it to {path.stem}.yaml")] = None
     if not problems and not project.stacks():
         problems[Problem(shown(project.stacks_dir), None, "", "has no stack files", "run `llmctl init`")] = None
     return tuple(problems)

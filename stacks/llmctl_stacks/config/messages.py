@@ -35,6 +35,8 @@ def message_of(error: Mapping[str, Any], key: Key, path: KeyPath, node: Scalar |
         return message, f"the value comes from {node.text}"
     if error["type"] not in _NAMING_VALUE:
         return message, _hint(key, node)
+    if error["type"] == "literal_error":
+        return f"{message}, but is {_as_written(node)}", _hint(key, node)
     return f"{message}, not {_as_written(node)}", _hint(key, node)
 
 
@@ -65,7 +67,8 @@ def _article(type_name: str) -> str:
 
 def _as_written(node: Scalar) -> str:
     """The value in a message, short and with its kind where that is the point."""
-    text = node.text if len(node.text) <= 40 else f"{node.text[:37]}..."
+    text = node.text if node.text.isprintable() else ascii(node.text)[1:-1]
+    text = text if len(text) <= 40 else f"{text[:37]}..."
     return f'the text "{text}"' if isinstance(node.value, str) else text
 
 

@@ -6,6 +6,7 @@ second half (`check`) sees only values at places where values belong.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from llmctl_stacks.config.suggest import did_you_mean
 from llmctl_stacks.errors import Problem
 
 _LEFT_OUT: Any = object()
+_MOST_HINTS = 100
 
 
 @dataclass
@@ -67,8 +69,9 @@ def _section(shape: Shape, tree: Entries, model: type[Section], path: KeyPath) -
             continue
         below = (*path, name)
         if name not in known:
-            hint = did_you_mean(name, known) or _elsewhere(name)
-            shape.problem(below, "unknown key", hint, entry.place)
+            # Looking for near names takes time that a file of nothing but unknown keys could use up.
+            few = len(shape.problems) < _MOST_HINTS
+            shape.problem(below, "unknown key", _near(name, known) if few else "", entry.place)
             continue
         value = _value(shape, entry, known[name], below)
         if value is not _LEFT_OUT:
@@ -76,8 +79,10 @@ def _section(shape: Shape, tree: Entries, model: type[Section], path: KeyPath) -
     return data
 
 
-def _elsewhere(name: str) -> str:
-    """The hint for a key that exists, but in another section."""
+def _near(name: str, known: Mapping[str, Key]) -> str:
+    """The hint for an unknown key: one nearly like it, or where the key belongs."""
+    if hint := did_you_mean(name, known):
+        return hint
     patterns = [pattern for pattern, key, _ in walk() if key.name == name]
     return f"`{name}` belongs in `{patterns[0]}`" if len(patterns) == 1 else ""
 

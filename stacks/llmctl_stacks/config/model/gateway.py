@@ -11,9 +11,7 @@ from llmctl_stacks.config.model.base import Section, entry
 from llmctl_stacks.config.model.values import AutoOr, DurationRange, Name, SizeRange, Text
 from llmctl_stacks.config.quantities import Duration, Size
 
-Host = Annotated[
-    str, Text("an IP address or a host name", r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9:])?|localhost")
-]
+Host = Annotated[str, Text("an IP address or a host name", r"[A-Za-z0-9:]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9:])?")]
 LimitKey = Annotated[str, Text('the name of an API key, or "*"', r"\*|[a-z]([a-z0-9-]{0,38}[a-z0-9])?")]
 SecretName = Annotated[
     str,

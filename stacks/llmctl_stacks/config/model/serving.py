@@ -18,7 +18,7 @@ Source = Annotated[
 VariableName = Annotated[
     str, Text("a variable name of letters, digits and underscores", r"[A-Za-z_][A-Za-z0-9_]*")
 ]
-VariableValue = Annotated[str, Text("text without a NUL; put numbers, true and false in quotes", r"[^\0]*")]
+VariableValue = Annotated[str, Text("text without a NUL character", r"[^\0]*")]
 
 
 class Model(Section):

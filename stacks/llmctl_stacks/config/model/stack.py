@@ -31,7 +31,9 @@ class StackConfig(Section):
         references="none",
     )
     protect: bool = entry(
-        False, "Whether `llmctl down` refuses until the stack's name is typed.", references="none"
+        False,
+        "Whether `llmctl down` refuses, unless `--force` is given and the stack's name is typed.",
+        references="none",
     )
     tags: FrozenMap[TagValue] = entry(
         FrozenDict(),
