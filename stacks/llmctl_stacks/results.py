@@ -89,13 +89,23 @@ class Update:
 
 @dataclass(frozen=True)
 class Teardown:
-    """What `down` removed, and what it found left."""
+    """What `down` removed, and what it found left.
+
+    Attributes:
+        stack: the stack.
+        changes: what was done to each recorded resource.
+        kept: names of the resources of `base`, which stay unless all layers go.
+        leftovers: what is still there although it should be gone.
+        duration_seconds: how long it took.
+        swept: processes that ran although nothing recorded them, and were ended.
+    """
 
     stack: str
     changes: tuple[ResourceChange, ...]
     kept: tuple[str, ...]
     leftovers: tuple[str, ...]
     duration_seconds: float
+    swept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

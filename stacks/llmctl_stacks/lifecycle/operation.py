@@ -1,0 +1,151 @@
+"""What every verb that uses the engine has around it: the lock, the engine, the provider, signals, a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmctl_stacks.engine import recovery, state
+from llmctl_stacks.engine.events import Event, notice, phase
+from llmctl_stacks.engine.install import ensure_cli
+from llmctl_stacks.engine.operations import Engine, OpReport
+from llmctl_stacks.engine.signals import graceful
+from llmctl_stacks.engine.tracker import Tracker
+from llmctl_stacks.lifecycle.context import Context, open_context
+from llmctl_stacks.lifecycle.options import Observer, Options
+from llmctl_stacks.lock import StackLock
+from llmctl_stacks.results import LockStatus
+from llmctl_stacks.targets import LAYERS, Attached, Target, open_target
+
+
+@dataclass
+class Operation:
+    """One verb at work on one stack.
+
+    Attributes:
+        context: which stack.
+        target: where it runs.
+        engine: drives Pulumi.
+        attached: the provider that serves the target's resources.
+        observe: gets every event.
+    """
+
+    context: Context
+    target: Target
+    engine: Engine
+    attached: Attached
+    observe: Observer
+    tracker: Tracker = field(default_factory=Tracker)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since the verb began."""
+        return round(time.monotonic() - self.started, 3)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Tell the observer that a part of the verb begins and how it ended.
+
+        Nothing begins after the user has interrupted.
+        """
+        self.engine.check()
+        began = time.monotonic()
+        self.observe(phase(name, "running"))
+        try:
+            yield
+        except BaseException:
+            self.observe(phase(name, "failed", round(time.monotonic() - began, 3)))
+            raise
+        self.observe(phase(name, "done", round(time.monotonic() - began, 3)))
+
+    def heal(self) -> tuple[str, ...]:
+        """Mend what an interrupted operation left in any layer; a sentence for each thing mended."""
+        actions: list[str] = []
+        for layer in LAYERS:
+            actions += recovery.heal(
+                self.engine,
+                self.context.spec(layer),
+                self.attached.find,
+                self.attached.ports,
+                self.attached.failures,
+            )
+        for action in actions:
+            self.observe(notice(action, "warning"))
+        return tuple(actions)
+
+    def run(self, verb: str, layer: str, *, refresh: bool = False) -> OpReport:
+        """One operation of the engine on one layer."""
+        program = self.target.program(layer, self.context.recorded())
+        operate = getattr(self.engine, verb)
+        report: OpReport = operate(
+            self.context.spec(layer),
+            program,
+            self.attached.ports,
+            self._receive,
+            failures=self.attached.failures,
+            **({"refresh": True} if refresh else {}),
+        )
+        return report
+
+    def exists(self, layer: str) -> bool:
+        """Whether anything is recorded of the layer."""
+        return bool(state.read(self.context.home, self.context.spec(layer)).resources)
+
+    def _receive(self, event: Event) -> None:
+        self.tracker.feed(event)
+        self.observe(event)
+
+
+@contextmanager
+def operation(verb: str, options: Options, observe: Observer, *, locked: bool = True) -> Iterator[Operation]:
+    """Open everything that the engine needs for one verb, and close it again whatever happens.
+
+    Args:
+        verb: for the lock.
+        options: which stack, how patient.
+        observe: gets every event.
+        locked: whether the verb changes something, so that it must be alone.
+
+    Raises:
+        LockedError: when another operation holds the stack.
+        EngineMissing: when there is no engine and none can be had.
+        PreflightError: when the home folder cannot be written to, or the target is not available.
+    """
+    context = open_context(options)
+    target = open_target(context)
+    context.home.ensure()
+    with ExitStack() as stack:
+        record_engine = _lock(stack, context, verb, options, observe) if locked else _nothing
+        engine = Engine(context.home, _cli(context, observe), record_engine)
+        attached = stack.enter_context(target.attach())
+        current = Operation(context, target, engine, attached, observe)
+        stack.enter_context(
+            graceful(
+                engine,
+                lambda message: observe(notice(message, "warning")),
+                lambda: len(current.tracker.running),
+                options.timeout,
+            )
+        )
+        yield current
+
+
+def _lock(stack: ExitStack, context: Context, verb: str, options: Options, observe: Observer) -> Any:
+    def waiting(status: LockStatus) -> None:
+        observe(notice(f"waiting for {status.owner}, which is running `{status.verb}`"))
+
+    lock = StackLock(context.home, context.project, context.stack)
+    lease = stack.enter_context(lock.acquire(verb, options.lock_wait, waiting))
+    return lease.record_engine
+
+
+def _nothing(pid: int) -> None:
+    del pid
+
+
+def _cli(context: Context, observe: Observer) -> Any:
+    return ensure_cli(context.home, lambda line: observe(notice(line))).path
