@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llmctl_server.buckets import MAX_PADDED_TOKENS, SLACK, STRETCH, cut
 
 LENGTHS = st.lists(st.integers(1, 1200), max_size=200)
@@ -36,7 +39,7 @@ def test_short_texts_are_answered_first(lengths: list[int]) -> None:
 @given(LENGTHS)
 def test_two_neighbouring_buckets_could_not_have_been_one(lengths: list[int]) -> None:
     buckets = cut(lengths)
-    for bucket, following in zip(buckets, buckets[1:], strict=False):
+    for bucket, following in itertools.pairwise(buckets):
         longest = lengths[following[0]]
         too_many = (len(bucket) + 1) * longest > MAX_PADDED_TOKENS
         assert too_many or longest > STRETCH * lengths[bucket[0]] + SLACK

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import pytest
+
 from llmctl_server.buckets import cut
 from llmctl_server.bundle import Bundle, read_bundle
 from llmctl_server.engine import OnnxEngine, load_session, load_tokenizer, usable_processors
@@ -20,8 +20,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def engine(bundle: Bundle) -> Iterator[OnnxEngine]:
-    yield OnnxEngine(load_tokenizer(bundle), load_session(bundle.model, 1), load_session(bundle.model, 2))
+def engine(bundle: Bundle) -> OnnxEngine:
+    return OnnxEngine(load_tokenizer(bundle), load_session(bundle.model, 1), load_session(bundle.model, 2))
 
 
 def test_a_text_becomes_the_ids_of_its_words(engine: OnnxEngine) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from llmctl_server import scheduler as module
 from llmctl_server.jobs import Answer, Job, QueueFull, Run, TooManyTokens
 from llmctl_server.scheduler import Scheduler

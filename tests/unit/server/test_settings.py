@@ -4,11 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import llmctl_server
 import pytest
-from llmctl_server.settings import Settings, SettingsError, variables
 
 import llmctl
+import llmctl_server
+from llmctl_server.settings import Settings, SettingsError, variables
 
 BUNDLE = {"LLMCTL_MODEL": "/models/attention"}
 
