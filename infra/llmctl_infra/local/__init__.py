@@ -1,0 +1,1 @@
+"""The platform in small on this machine: resources, their provider, and what `status` and `logs` read."""

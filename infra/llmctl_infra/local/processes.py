@@ -1,0 +1,61 @@
+"""The processes of a stack, found by the mark that each of them carries in its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import psutil
+
+from llmctl_infra.names import STACK_ID_VARIABLE
+
+
+def of_stack(stack_id: str) -> tuple[psutil.Process, ...]:
+    """All living processes that a stack has started, oldest first; never this one."""
+    return tuple(
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _environment(process).get(STACK_ID_VARIABLE) == stack_id
+    )
+
+
+def end(processes: Iterable[psutil.Process], grace: float) -> tuple[str, ...]:
+    """End processes: ask first, force what is left after `grace` seconds.
+
+    Returns:
+        What was ended, one description each.
+    """
+    ended = {process: describe(process) for process in processes}
+    for process in ended:
+        _signal(process, force=False)
+    _, left = psutil.wait_procs(list(ended), timeout=grace)
+    for process in left:
+        _signal(process, force=True)
+    psutil.wait_procs(left, timeout=5)
+    return tuple(ended.values())
+
+
+def describe(process: psutil.Process) -> str:
+    """A process in words: its number and what it is."""
+    try:
+        name = _environment(process).get("SUPERVISOR_PROCESS_NAME") or process.name()
+    except psutil.Error:
+        name = "gone"
+    return f"process {process.pid} ({name})"
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):  # of another user, or gone meanwhile
+        return {}
+
+
+def _signal(process: psutil.Process, *, force: bool) -> None:
+    try:
+        if force:
+            process.kill()
+        else:
+            process.terminate()
+    except psutil.NoSuchProcess:
+        pass
