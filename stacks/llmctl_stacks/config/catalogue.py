@@ -57,6 +57,12 @@ class Key:
             return "mapping of names to text"
         return _type_name(self.json)
 
+    @property
+    def expected(self) -> str:
+        """The type in a sentence: `a whole number …`, but `one of …`, `true or false`, `text`."""
+        name = self.type_name
+        return f"a {name}" if name.startswith(("whole", "number", "duration", "size")) else name
+
 
 @cache
 def children(model: type[Section]) -> Mapping[str, Key]:

@@ -68,7 +68,8 @@ def _typed(shape: Shape, *, whole: bool) -> StackConfig:
                 path = tuple(step for step in problem["loc"] if step != "[key]")
                 key = find(path)
                 assert key is not None
-                if whole or problem["type"] != "missing":
+                # A value that was left out for what is wrong with it is not missing.
+                if problem["type"] != "missing" or (whole and path not in shape.broken):
                     shape.problem(path, *message_of(problem, key, path, shape.nodes.get(path)))
                 _mend(shape.data, path, key)
 

@@ -34,17 +34,18 @@ def emit(data: dict[str, Any], comment: Comment | None = None) -> str:
 
 def scalar(value: object) -> str:
     """A single value, quoted only where it would be read as something else."""
+    if isinstance(value, float):
+        # YAML 1.1 takes 1e+16 for text, but not 1.0e+16.
+        return re.sub(r"^(-?[0-9]+)e", r"\1.0e", repr(value))
     if not isinstance(value, str):
         return json.dumps(value)
-    if _PLAIN.fullmatch(value) and not _AMBIGUOUS.fullmatch(value):
-        return value
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\x7f")
+    return value if _PLAIN.fullmatch(value) and not _AMBIGUOUS.fullmatch(value) else _quoted(value)
 
 
 def inline(value: object) -> str:
     """Any value on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(name)}: {_in_flow(item)}" for name, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_in_flow(name)}: {_in_flow(item)}" for name, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_in_flow, value)) + "]"
     return scalar(value)
@@ -52,9 +53,20 @@ def inline(value: object) -> str:
 
 def _in_flow(value: object) -> str:
     """A value between commas and brackets, where braces must be quoted."""
-    if isinstance(value, str) and re.search(r"[{}]", value):
-        return json.dumps(value, ensure_ascii=False)
-    return inline(value)
+    return _quoted(value) if isinstance(value, str) and re.search(r"[{}]", value) else inline(value)
+
+
+def _quoted(text: str) -> str:
+    """Text in double quotes; what is not printable is escaped, line breaks of any kind included."""
+    escaped = (
+        char if char.isprintable() else _escape(char) for char in text.replace("\\", "\\\\").replace('"', '\\"')
+    )
+    return f'"{"".join(escaped)}"'
+
+
+def _escape(char: str) -> str:
+    """YAML's escape of one character."""
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
 
 
 def _mapping(data: dict[str, Any], path: KeyPath, comment: Comment) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ def _message(kind: str, context: Mapping[str, Any], key: Key) -> str:
         case "greater_than":
             return f"must be > {context['gt']:g}"
         case "greater_than_equal" | "less_than_equal":
-            return f"must be a {key.type_name}"
+            return f"must be {key.expected}"
         case "too_long":
             return f"must have at most {context['max_length']} entries"
         case "llmctl":
@@ -57,12 +57,7 @@ def _message(kind: str, context: Mapping[str, Any], key: Key) -> str:
         case "finite_number":
             return "must be a finite number"
         case _:
-            return f"must be {_article(key.type_name)}"
-
-
-def _article(type_name: str) -> str:
-    """`a whole number …`, but `one of …`, `true or false`, `text`."""
-    return f"a {type_name}" if type_name.startswith(("whole", "number")) else type_name
+            return f"must be {key.expected}"
 
 
 def _as_written(node: Scalar) -> str:

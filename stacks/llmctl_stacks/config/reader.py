@@ -18,6 +18,7 @@ from llmctl_stacks.errors import Problem
 MAX_EXPANDED = 1_000_000  # characters, with 10 for each value; aliases count as often as they are used
 
 _YAML = "tag:yaml.org,2002:"
+_TAGS = (PLAIN, QUOTED, f"{_YAML}map", f"{_YAML}seq")
 
 
 def read(path: Path, shown: Path) -> tuple[Entries | None, tuple[Problem, ...]]:
@@ -30,12 +31,12 @@ def read(path: Path, shown: Path) -> tuple[Entries | None, tuple[Problem, ...]]:
     Returns:
         The tree, or None when it cannot be read at all; and every problem, with lines.
     """
+    builder = _Builder(path, shown)
     try:
-        root = yaml_root(text_of(path))
-        builder = _Builder(path, shown)
-        tree = builder.mapping(root)
+        tree = builder.build(yaml_root(text_of(path)), ())
     except Refused as refused:
-        return None, (Problem(shown, refused.line, dotted(refused.key), refused.message),)
+        return None, (*builder.problems, Problem(shown, refused.line, dotted(refused.key), refused.message))
+    assert isinstance(tree, Entries)
     return tree, tuple(builder.problems)
 
 
@@ -61,16 +62,19 @@ class _Builder:
         """Our node for PyYAML's.
 
         Raises:
-            Refused: when an alias leads back into itself, or aliases expand without bound.
+            Refused: when an alias leads back into itself, aliases expand without bound, or a tag is written.
         """
         line = node.start_mark.line + 1
+        if node.tag not in _TAGS:
+            tag = str(node.tag).replace(_YAML, "!!")
+            raise Refused(line, f"has the tag {tag}, which is not supported", key)
         if id(node) in self.open:
             raise Refused(line, "an alias refers to the value that holds it", key)
         self.expanded += 10 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
         if self.expanded > MAX_EXPANDED:
             raise Refused(line, f"aliases expand to more than {MAX_EXPANDED:,} characters", key)
         if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node, key)
+            return self.scalar(node)
         self.open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -79,24 +83,18 @@ class _Builder:
         finally:
             self.open.discard(id(node))
 
-    def scalar(self, node: yaml.ScalarNode, key: KeyPath) -> Scalar:
+    def scalar(self, node: yaml.ScalarNode) -> Scalar:
         """A single value."""
-        if node.tag not in (PLAIN, QUOTED, f"{_YAML}str"):
-            self.problem(node, key, f"has the tag {_tag(node)}, which is not supported")
         value = read_scalar(node.value) if node.tag == PLAIN else node.value
         return Scalar(value, node.value, self.place(node))
 
     def sequence(self, node: yaml.Node, key: KeyPath) -> Items:
         """A list."""
-        if node.tag != f"{_YAML}seq":
-            self.problem(node, key, f"has the tag {_tag(node)}, which is not supported")
         items = (self.build(item, (*key, index)) for index, item in enumerate(node.value))
         return Items(tuple(items), self.place(node))
 
-    def mapping(self, node: yaml.MappingNode, key: KeyPath = ()) -> Entries:
+    def mapping(self, node: yaml.MappingNode, key: KeyPath) -> Entries:
         """A mapping: duplicate keys are problems, `<<` brings in keys that are not written here."""
-        if node.tag != f"{_YAML}map":
-            self.problem(node, key, f"has the tag {_tag(node)}, which is not supported")
         own: dict[str, Entry] = {}
         merged: dict[str, Entry] = {}
         for name_node, value_node in node.value:
@@ -132,8 +130,3 @@ class _Builder:
                 yield built
             else:
                 self.problem(source, key, "`<<` takes a mapping, such as *defaults")
-
-
-def _tag(node: yaml.Node) -> str:
-    """The tag as it is written."""
-    return str(node.tag).replace(_YAML, "!!")

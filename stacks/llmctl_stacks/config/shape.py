@@ -109,7 +109,7 @@ def _value(shape: Shape, entry: Entry, key: Key, path: KeyPath) -> Any:
         return _map(shape, node, key, path)
     if key.kind == "value" and isinstance(node, Scalar):
         return _scalar(shape, node, key, path)
-    shape.problem(path, f"must be {_EXPECTED.get(key.kind) or key.type_name}, not {_kind(node)}")
+    shape.problem(path, f"must be {_EXPECTED.get(key.kind) or key.expected}, not {_kind(node)}")
     return _LEFT_OUT
 
 

@@ -11,7 +11,7 @@ from llmctl_stacks.config.model.platform import Aws, Budget, Cluster, Kubernetes
 from llmctl_stacks.config.model.serving import Model, Scaling, Server
 from llmctl_stacks.config.model.values import FrozenDict, FrozenMap, Name, Text
 
-TagValue = Annotated[str, Text("text of at most 256 characters; put numbers in quotes", r"[^\0\n]{0,256}")]
+TagValue = Annotated[str, Text("text of at most 256 characters", r"[^\0\n]{0,256}")]
 
 
 class StackConfig(Section):
