@@ -26,6 +26,13 @@ _RESET = "\x1b[0m"
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
+class ReaderGone(Exception):
+    """Raised when nobody reads stdout any more, as in `llmctl logs | head`.
+
+    Not a BrokenPipeError: the argument parser would catch that and end with 1.
+    """
+
+
 def harmless(text: str) -> str:
     r"""Return `text` with control characters written out (`\x1b`), so that it cannot steer a terminal."""
     return text.translate(_CONTROL)
@@ -54,10 +61,13 @@ class Console:
         """Write one or more lines of results to stdout.
 
         Raises:
-            BrokenPipeError: when the reader of stdout has gone.
+            ReaderGone: when the reader of stdout has gone.
         """
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def say(self, text: str) -> None:
         """Write narration to stderr, unless `-q`."""

@@ -13,7 +13,7 @@ import traceback
 from typing import Any
 
 from llmctl import envelope, kinds
-from llmctl.console import Console, harmless
+from llmctl.console import Console, ReaderGone, harmless
 from llmctl.session import Shared
 from llmctl_stacks.errors import LlmctlError, UsageError
 
@@ -24,14 +24,14 @@ class InternalError(LlmctlError):
 
 def leave(error: BaseException, shared: Shared) -> int:
     """Report `error` and return the exit code."""
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, ReaderGone):
         return _reader_gone()
     if shared.debug:
         shared.console.complain("".join(traceback.format_exception(error)).rstrip())
     known = _translate(error)
     try:
         _report(known, shared.console)
-    except BrokenPipeError:
+    except ReaderGone:
         _reader_gone()
     return int(known.exit_code)
 
@@ -54,6 +54,8 @@ def _usage(error: Any) -> UsageError:
         if near or type(error).__name__ == "NoSuchOption":
             return UsageError(f"no such option `{option}`", did_you_mean(near), fix)
     message: str = error.format_message().rstrip(".").replace("Value error, ", "")
+    if extra := re.fullmatch(r"Got unexpected extra argument\S* \((.*)\)", message):
+        return UsageError(f"unexpected argument `{extra[1]}`", "", fix)
     quoted = re.sub(r"'([^']*)'", r"`\1`", message)
     return UsageError(quoted[:1].lower() + quoted[1:], "", fix)
 

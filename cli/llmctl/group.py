@@ -6,6 +6,7 @@ Plain text keeps help fast (no rich), greppable and the same in a pipe. Headings
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -62,13 +63,15 @@ class Group(TyperGroup):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run a command line and exit the process: the one place that catches."""
-        import sys
-
         arguments = list(sys.argv[1:] if args is None else args)
         shared = Shared.glimpse(arguments)
         extra |= {"standalone_mode": False, "obj": shared, "prog_name": "llmctl"}
         if os.environ.get("NO_COLOR") or not shared.console.color:
             extra["color"] = False
+        if "_LLMCTL_COMPLETE" in os.environ:  # a shell asks what could follow
+            from typer._completion_classes import completion_init
+
+            completion_init()
         try:
             code = super().main(arguments, *rest, **extra) or 0
         except typer.Abort:

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
 from llmctl import envelope, kinds, narrate
-from llmctl.console import Console
+from llmctl.console import Console, ReaderGone
 
 if TYPE_CHECKING:
     from llmctl_stacks.engine.events import Event
@@ -61,5 +61,5 @@ class Stream:
             try:
                 if self._read:
                     self.console.data(envelope.dumps(kinds.Event(event.to_json()), lines=True))
-            except BrokenPipeError:
+            except ReaderGone:
                 self._read = False

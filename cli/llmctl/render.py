@@ -92,7 +92,8 @@ def teardown(teardown: results.Teardown) -> list[str]:
     return [
         f"stack `{teardown.stack}` is down: {summary(teardown.changes, done=True)}"
         f" in {seconds(teardown.duration_seconds)}",
-        *(f"kept: {name}" for name in teardown.kept),
+        *([f"kept: {', '.join(teardown.kept)}"] if teardown.kept else []),
+        *(f"ended: {name}, which nothing recorded" for name in teardown.swept),
         *(f"left over: {name}" for name in teardown.leftovers),
     ]
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,13 +44,17 @@ class Session:
         return Options(config=self.config, stack=stack, lock_wait=self.lock_wait, timeout=self.timeout)
 
     def stack_name(self, given: str | None) -> str:
-        """The stack that an operation is for; says on stderr which one when none was given."""
-        from llmctl_stacks import lifecycle
+        """The stack that an operation is for; says on stderr which one when none was given.
 
+        Raises:
+            UsageError: when none was given and no default stands out.
+        """
         if given is not None:
             return given
-        names = lifecycle.stacks(self.options(None))
-        name = names[0] if len(names) == 1 else "local"
+        from llmctl_stacks import lifecycle
+        from llmctl_stacks.lifecycle.context import default_stack
+
+        name = default_stack(lifecycle.stacks(self.options(None)))
         self.console.say(f"stack `{name}`")
         return name
 
@@ -106,7 +111,7 @@ class Shared:
     def glimpse(cls, arguments: Sequence[str]) -> Shared:
         """Guess the output format and `--debug` of a command line that may not parse."""
         output = os.environ.get("LLMCTL_OUTPUT", "text")
-        for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        for flag, value in pairwise([*arguments, ""]):
             if flag in ("-o", "--output"):
                 output = value
             elif flag.startswith("--output="):

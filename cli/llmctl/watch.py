@@ -14,7 +14,7 @@ _SECONDS = 2.0
 _CLEAR = "\x1b[H\x1b[2J"
 
 
-def watch(session: Session, look: Callable[[], Status], pause: Callable[[float], None] = time.sleep) -> None:
+def watch(session: Session, look: Callable[[], Status]) -> None:
     """Report what `look` finds every two seconds, until the process is interrupted.
 
     On a terminal each look replaces the one before. In a pipe, text is written again only when it changed.
@@ -31,7 +31,7 @@ def watch(session: Session, look: Callable[[], Status], pause: Callable[[float],
         elif _gist(status) != before:
             console.data("\n".join([*([""] if before else []), *text]))
         before = _gist(status)
-        pause(_SECONDS)
+        time.sleep(_SECONDS)
 
 
 def _gist(status: Status) -> object:

@@ -14,7 +14,9 @@ def completion(
         Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="`bash`, `zsh` or `fish`")
     ],
 ) -> None:
-    """Print the script that completes verbs, options and stack names.
+    """Print the script that lets a shell complete commands.
+
+    It completes verbs, options and the names of stacks.
 
     For bash: `llmctl completion bash > ~/.local/share/bash-completion/completions/llmctl`.
     For zsh, into a folder of `$fpath`, as `_llmctl`. For fish: `~/.config/fish/completions/llmctl.fish`.

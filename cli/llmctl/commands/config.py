@@ -26,9 +26,9 @@ def show(
         bool, typer.Option("--origin", help="Say beside each value which file and line it is from")
     ] = False,
 ) -> None:
-    """Show the configuration of a stack: both files merged, defaults included.
+    """Show the configuration of a stack, defaults included.
 
-    References such as `${env:X}` stay as they are written; secrets are masked.
+    Both files are merged. References such as `${env:X}` stay as they are written; secrets are masked.
     """
     from llmctl_stacks.config import load
     from llmctl_stacks.config.show import show as as_data
@@ -42,7 +42,10 @@ def show(
 
 @verb(FIND)
 def validate(session: Session, stack: StackArgument = None) -> None:
-    """Check the files of a stack, or of all stacks, and report every problem with its line."""
+    """Check the files of a stack, or of all stacks.
+
+    Reports every problem at once, each with its file and line.
+    """
     from llmctl_stacks.config import validate as check
 
     project = _project(session)

@@ -21,7 +21,8 @@ def doctor(
 ) -> None:
     """Check what llmctl needs on this machine.
 
-    Exits with 3 when something is missing."""
+    Exits with 3 when something is missing.
+    """
     from llmctl_stacks import lifecycle
 
     with session.progress() as observe:

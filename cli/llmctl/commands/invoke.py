@@ -32,7 +32,8 @@ def invoke(
 ) -> None:
     """Send one request through the gateway of a stack.
 
-    Uses the first API key of the stack. One argument is the TEXT; two are STACK and TEXT. With `--data` the only argument is the STACK.
+    Uses the first API key of the stack. One argument is the TEXT; two are STACK and TEXT. With `--data` the
+    only argument is the STACK.
     """
     from llmctl_stacks import lifecycle
 

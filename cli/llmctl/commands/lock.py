@@ -14,7 +14,7 @@ from llmctl.session import Session
 
 @verb(FIND)
 def status(session: Session, stack: StackArgument = None) -> None:
-    """Show which operation holds the stack, since when, and whether it still lives."""
+    """Show which operation holds the stack, and whether it lives."""
     from llmctl_stacks import lifecycle
 
     lock = lifecycle.lock_status(session.options(stack))

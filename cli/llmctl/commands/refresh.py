@@ -10,7 +10,7 @@ from llmctl.session import Session
 
 @verb(FIND, RUN, streams=True)
 def refresh(session: Session, stack: StackArgument = None) -> None:
-    """Read what is really there into the state, and show what differed.
+    """Record what is really there, and show what differed.
 
     The resources themselves are left as they are; `llmctl up` puts them right.
     """
