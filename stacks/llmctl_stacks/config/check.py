@@ -109,7 +109,7 @@ def _refuse_unconsumed(shape: Shape, config: StackConfig) -> None:
         shape.problems = [problem for problem in shape.problems if not problem.key.startswith(inside)]
         consumers = " and ".join(f"`{target}`" for target in key.targets)
         message = f"the target `{config.target}` does not consume it, only {consumers}"
-        shape.problem(path, message, "remove it here", shape.key_places[path])
+        shape.problem(path, message, "remove it here")
 
 
 def _apply_rules(shape: Shape, config: StackConfig, waiting: set[KeyPath]) -> None:

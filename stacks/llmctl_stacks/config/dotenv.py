@@ -36,12 +36,13 @@ def read_dotenv(path: Path, shown: Path) -> dict[str, str]:
         if match is None or value is None:
             problems.append(Problem(shown, number, "", "is no line of the form NAME=value"))
         elif match[1] in values:
-            problems.append(Problem(shown, number, match[1], f"duplicate name, also on line {first[match[1]]}"))
+            message = f"duplicate name, also on line {first[match[1]]}"
+            problems.append(Problem(shown, number, match[1], message, "remove one of the two"))
         else:
             values[match[1]] = value
             first[match[1]] = number
     if problems:
-        raise ConfigError(tuple(problems), f"edit {shown}")
+        raise ConfigError(tuple(problems))
     return values
 
 
@@ -51,15 +52,18 @@ def _private_text(path: Path, shown: Path) -> str:
         # Opened without waiting, so that a named pipe cannot hang the command.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise _refused(shown, f"cannot be read: {error.strerror}", "create it, then chmod 600 it") from error
-    with os.fdopen(descriptor, "rb") as file:
+        raise _refused(shown, f"cannot be read: {error.strerror}", f"write it, then chmod 600 {shown}") from error
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise _refused(shown, "is no ordinary file", "name a file of NAME=value lines")
         if status.st_mode & 0o077:
             mode = f"{stat.S_IMODE(status.st_mode):04o}"
             raise _refused(shown, f"can be read by others (mode {mode})", f"chmod 600 {shown}")
-        data = file.read(_MAX_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(_MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > _MAX_BYTES:
         raise _refused(shown, f"is larger than {_MAX_BYTES // 1024} KiB", "name a file of NAME=value lines")
     try:
@@ -69,9 +73,9 @@ def _private_text(path: Path, shown: Path) -> str:
         raise _refused(shown, "is not UTF-8 text", "name a file of NAME=value lines") from None
 
 
-def _refused(shown: Path, message: str, fix: str) -> ConfigError:
+def _refused(shown: Path, message: str, hint: str) -> ConfigError:
     """The error for a file that cannot be used as a whole."""
-    return ConfigError((Problem(shown, None, "", message),), fix)
+    return ConfigError((Problem(shown, None, "", message, hint),))
 
 
 def _unquoted(text: str) -> str | None:

@@ -15,10 +15,9 @@ from llmctl_stacks.config.model import TARGETS, Section, StackConfig
 from llmctl_stacks.config.plain import plain_value
 
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
-_REFERENCE = {
-    "any": rf"\$\{{env:{_NAME}\}}|\$\$\{{",
-    "secret": rf"\$\{{(env|secret):{_NAME}\}}|\$\$\{{",
-}
+_TEMPLATE = rf"^(?=[\s\S]*\$\{{)(?:\$\$\{{|\$\{{KIND:{_NAME}\}}|\$(?!\{{)|[^$])*$"
+_REFERENCE = {"any": _TEMPLATE.replace("KIND", "env"), "secret": _TEMPLATE.replace("KIND", "(env|secret)")}
+_LITERAL = {"not": {"pattern": r"\$\{"}}
 
 
 def schema() -> dict[str, Any]:
@@ -71,8 +70,16 @@ def _alternatives(key: Key) -> list[dict[str, Any]]:
         items = _object(key.model, required=("name",) if by_name else needed)
         return [{"type": "array", "items": items}]
     if key.kind == "map":
-        return [{"type": "object", "additionalProperties": {"type": ["string", "null"]}}]
-    value = {name: rule for name, rule in key.json.items() if name != "x-type"}
-    if key.references == "none" or key.json.get("pattern", "").startswith(r"^\$"):
+        texts = [*_with_references({"type": "string"}, key), {"type": "null"}]
+        return [{"type": "object", "additionalProperties": {"anyOf": texts}}]
+    return _with_references({name: rule for name, rule in key.json.items() if name != "x-type"}, key)
+
+
+def _with_references(value: dict[str, Any], key: Key) -> list[dict[str, Any]]:
+    """A value written out, or a well-formed reference where the key takes one."""
+    if value.get("pattern", "").startswith(r"^\$"):
         return [value]
-    return [value, {"type": "string", "pattern": _REFERENCE[key.references]}]
+    literal = {**value, **_LITERAL} if value.get("type") == "string" and "enum" not in value else value
+    if key.references == "none":
+        return [literal]
+    return [literal, {"type": "string", "pattern": _REFERENCE[key.references]}]

@@ -27,8 +27,7 @@ class Shape:
 
     Attributes:
         data: plain values for pydantic; lists are tuples.
-        places: where each value, item and section is written.
-        key_places: where each key is written.
+        places: where each value is written; of lists and sections, where their key is.
         broken: paths that have a problem.
         nodes: the single values as written.
         keys: the catalogue's entry of each path, sections included, outer before inner.
@@ -37,7 +36,6 @@ class Shape:
 
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
-    key_places: dict[KeyPath, Place] = field(default_factory=dict)
     broken: set[KeyPath] = field(default_factory=set)
     nodes: dict[KeyPath, Scalar] = field(default_factory=dict)
     keys: dict[KeyPath, Key] = field(default_factory=dict)
@@ -90,15 +88,14 @@ def _near(name: str, known: Mapping[str, Key]) -> str:
 def _value(shape: Shape, entry: Entry, key: Key, path: KeyPath) -> Any:
     """What is written under a key, or `_LEFT_OUT`."""
     node = entry.node
-    shape.places[path] = node.place
+    # People look for a list or section where its key is, for a value where the value is.
+    shape.places[path] = node.place if isinstance(node, Scalar) and node.text else entry.place
     if isinstance(node, Scalar) and node.value is None:
-        shape.places[path] = entry.place
         if node.is_empty and key.kind not in ("section", "map"):
             cure = "write [] for an empty list, " if key.kind == "sections" else ""
             shape.problem(path, "has no value", f"{cure}remove the line, or write null for the default")
         return _LEFT_OUT
     shape.keys[path] = key
-    shape.key_places[path] = entry.place
     if key.kind == "section" and isinstance(node, Entries):
         assert key.model is not None
         return _section(shape, node, key.model, path)

@@ -81,7 +81,10 @@ STACK = {
         "stacks/prod.yaml:1: gateway.auth: must be one of api_key, none, "
         'but is the text "api-key"; did you mean `api_key`?',
     ),
-    "another schema": ("schema: 2\n", "stacks/prod.yaml:1: schema: must be 1, but is 2"),
+    "another schema": (
+        "schema: 2\n",
+        "stacks/prod.yaml:1: schema: must be 1, the version of the format that this llmctl reads",
+    ),
     "duration without a unit": (
         "gateway: {timeout: 30}\n",
         "stacks/prod.yaml:1: gateway.timeout: must be a duration with its unit, such as 500ms, 30s, 10m or 14d",
@@ -104,7 +107,7 @@ STACK = {
     ),
     "list for a mapping": (
         "gateway:\n  - host\n",
-        "stacks/prod.yaml:2: gateway: must be a mapping of keys, not a list",
+        "stacks/prod.yaml:1: gateway: must be a mapping of keys, not a list",
     ),
     "value for a mapping": (
         "gateway: open\n",
@@ -112,11 +115,11 @@ STACK = {
     ),
     "mapping for a list": (
         "models:\n  name: attention\n",
-        "stacks/prod.yaml:2: models: must be a list, each entry on its own line after `- `, not a mapping",
+        "stacks/prod.yaml:1: models: must be a list, each entry on its own line after `- `, not a mapping",
     ),
     "mapping for a value": (
         "scaling:\n  replicas:\n    min: 1\n",
-        "stacks/prod.yaml:3: scaling.replicas: must be a whole number from 1 to 64, not a mapping",
+        "stacks/prod.yaml:2: scaling.replicas: must be a whole number from 1 to 64, not a mapping",
     ),
     "value for an entry": (
         "models: [attention]\n",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from llmctl_stacks.config.model.base import Section, Target, entry
 from llmctl_stacks.config.model.gateway import Gateway
 from llmctl_stacks.config.model.operations import Observability, SecretSource
 from llmctl_stacks.config.model.platform import Aws, Budget, Cluster, Kubernetes, Local, Network, Node
 from llmctl_stacks.config.model.serving import Model, Scaling, Server
-from llmctl_stacks.config.model.values import FrozenDict, FrozenMap, Name, Text
+from llmctl_stacks.config.model.values import FormatVersion, FrozenDict, FrozenMap, Name, Text
 
 TagValue = Annotated[str, Text("text of at most 256 characters", r"[^\0\n]{0,256}")]
 
@@ -17,7 +17,9 @@ TagValue = Annotated[str, Text("text of at most 256 characters", r"[^\0\n]{0,256
 class StackConfig(Section):
     """Everything that describes one stack: `llmctl.yaml` with `stacks/<stack>.yaml` merged over it."""
 
-    schema_: Literal[1] = entry(1, "Version of this format.", alias="schema", references="none")
+    schema_: Annotated[int, FormatVersion()] = entry(
+        1, "Version of this format.", alias="schema", references="none"
+    )
     name: Name = entry(
         ...,
         "Name of the project; state is kept under it, so a new name is a new project.",

@@ -121,6 +121,20 @@ class AutoOr(_Rule):
         }
 
 
+class FormatVersion(_Rule):
+    """The one version of the format there is; `Literal[1]` would take `true`."""
+
+    def read(self, value: Any) -> int:
+        """Refuse every other."""
+        if type(value) is not int or value != 1:
+            raise refuse("must be 1, the version of the format that this llmctl reads")
+        return value
+
+    def json_schema(self) -> dict[str, Any]:
+        """The number."""
+        return {"const": 1, "type": "integer"}
+
+
 @dataclass(frozen=True)
 class Text(_Rule):
     """Text that matches `pattern` as a whole; `what` says so in words. References pass until resolved."""
