@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 TEXTS = (1, 2, 4, 8, 16, 32, 64)
 
-disable_created_metrics()  # One more series beside every counter, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # One more series beside every counter, which nobody reads.
 
 
 class Metrics:

@@ -22,8 +22,9 @@ TURN_TEXTS = 64
 TURN_COST = 24_000
 """Most texts, and most characters, that a worker takes in one turn: what it takes cannot be overtaken."""
 
-INLINE_CHARACTERS = 3000
-"""Longest text that may block the event loop: about 600 tokens, some 15 ms."""
+INLINE_CHARACTERS = 600
+INLINE_SECONDS = 0.005
+"""Longest text, and longest expected time, that may block the event loop. Beyond, thread hops do not matter."""
 
 QUIET_SECONDS = 0.03
 """How long no two requests may have overlapped before the fast path is taken."""
@@ -133,13 +134,17 @@ class Scheduler:
     async def _answered_inline(self, job: Job) -> bool:
         if len(job.texts) > 1 or len(job.texts[0]) > INLINE_CHARACTERS or self._is_crowded():
             return False
+        item = Item(job, 0)
+        if item.cost * self._seconds_per_cost > INLINE_SECONDS:
+            return False
         # One turn of the loop, so that requests which arrived in the same moment are seen before it is blocked.
         await asyncio.sleep(0)
         if len(self._open) > 1 or self._running or job.future.done():
             return False
         started = time.perf_counter()
-        for outcomes in self._outcomes([Item(job, 0)], wide=True, inline=True):
+        for outcomes in self._outcomes([item], wide=True, inline=True):
             _deliver(outcomes, started, time.perf_counter())
+        self._learn(item.cost, time.perf_counter() - started)
         job.future.result()
         return True
 
@@ -165,6 +170,8 @@ class Scheduler:
                     self._loop.call_soon_threadsafe(_deliver, outcomes, started, time.perf_counter())
                 except RuntimeError:
                     return  # The loop is closed: the process is ending.
+            with self._wake:
+                self._running -= 1
             self._learn(sum(item.cost for item in items), time.perf_counter() - started)
 
     def _take(self) -> tuple[list[Item], bool] | None:
@@ -186,11 +193,10 @@ class Scheduler:
             return items, wide
 
     def _learn(self, cost: int, seconds: float) -> None:
-        with self._wake:
-            self._running -= 1
-            now = seconds / cost
-            before = self._seconds_per_cost or now
-            self._seconds_per_cost = before + _SMOOTHING * (now - before)
+        """Take one turn into the estimate of the speed. Two threads at once may lose one of the two: no harm."""
+        now = seconds / cost
+        before = self._seconds_per_cost or now
+        self._seconds_per_cost = before + _SMOOTHING * (now - before)
 
     def _outcomes(self, items: Sequence[Item], *, wide: bool, inline: bool) -> Iterator[list[Outcome]]:
         """Answers as they become known: refused texts first, then bucket by bucket, short texts first."""

@@ -24,19 +24,26 @@ class ServerProcess:
     Args:
         bundle: folder or tar of the model, or None when the environment says where it is.
         ready: wait for the line that says so.
+        program: arguments of the interpreter.
         pass_fds: file descriptors that the process inherits.
         environment: settings; the port is free and the drain delay 0 unless they say otherwise.
     """
 
     def __init__(
-        self, bundle: Path | None, *, ready: bool = True, pass_fds: tuple[int, ...] = (), **environment: str
+        self,
+        bundle: Path | None,
+        *,
+        ready: bool = True,
+        program: tuple[str, ...] = ("-m", "llmctl_server"),
+        pass_fds: tuple[int, ...] = (),
+        **environment: str,
     ) -> None:
         settings = {"LLMCTL_PORT": "0", "LLMCTL_DRAIN_DELAY": "0", **environment}
         if bundle is not None:
             settings["LLMCTL_MODEL"] = str(bundle)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("LLMCTL_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "llmctl_server"],
+            [sys.executable, *program],
             env={**inherited, "PYTHONPATH": str(_PACKAGES), **settings},
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

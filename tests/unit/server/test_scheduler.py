@@ -116,6 +116,16 @@ async def test_a_long_text_never_blocks_the_loop() -> None:
     assert [run.inline for run in runs] == [False]
 
 
+async def test_a_slow_model_never_blocks_the_loop_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INLINE_SECONDS", 0.0)
+    runs: list[Run] = []
+    async with started(FakeEngine(), runs=runs) as scheduler:
+        for _ in range(3):
+            await scheduler.answer(job("good"))
+
+    assert [run.inline for run in runs] == [True, False, False]
+
+
 async def test_a_lone_long_text_still_gets_all_processors() -> None:
     engine = FakeEngine()
     async with started(engine, workers=2) as scheduler:
