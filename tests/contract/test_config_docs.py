@@ -34,6 +34,11 @@ def test_the_generator_writes_the_files_it_names(tmp_path: Path) -> None:
     assert written == generated()
 
 
+def test_the_generator_says_how_it_is_used() -> None:
+    with pytest.raises(SystemExit, match="usage: "):
+        main([])
+
+
 def test_the_reference_page_has_every_key() -> None:
     page = (ROOT / "docs/reference/config.md").read_text(encoding="utf-8")
 

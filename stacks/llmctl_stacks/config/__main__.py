@@ -16,7 +16,9 @@ def generated() -> dict[str, str]:
 
 def main(arguments: list[str]) -> None:
     """Write the files into the folder that is the one argument."""
-    (folder,) = map(Path, arguments)
+    if len(arguments) != 1:
+        sys.exit("usage: python -m llmctl_stacks.config FOLDER")
+    folder = Path(arguments[0])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in generated().items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,15 +82,3 @@ def dotted(path: KeyPath) -> str:
         else:
             text += f"[{step!r}]"
     return text
-
-
-def scalars(node: Node, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Scalar]]:
-    """Every single value below `node`, with its path."""
-    if isinstance(node, Scalar):
-        yield path, node
-    elif isinstance(node, Items):
-        for index, item in enumerate(node.items):
-            yield from scalars(item, (*path, index))
-    else:
-        for name, entry in node.entries.items():
-            yield from scalars(entry.node, (*path, name))

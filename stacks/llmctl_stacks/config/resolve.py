@@ -97,6 +97,7 @@ class _Lookup:
         self.loaded = loaded
         self.environ = environ
         self.values: dict[str, Secret] = {}
+        self.api_keys: dict[str, KeyPath] = {}
         self.problems: list[Problem] = []
 
     def resolve(self, node: Node, path: KeyPath) -> Node:
@@ -139,12 +140,13 @@ class _Lookup:
         return None
 
     def _check_api_key(self, text: str, node: Scalar, path: KeyPath) -> None:
-        """Note an API key that could be guessed or that no header can carry."""
+        """Note an API key that could be guessed, that no header can carry, or that tells no client apart."""
         if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{24,256}", text):
             message = f"{node.text} must have 24 to 256 letters, digits or . _ ~ + / = -"
-            self._problem(
-                node, path, message, "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
-            )
+            hint = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
+            self._problem(node, path, message, hint)
+        elif (first := self.api_keys.setdefault(text, path)) != path:
+            self._problem(node, path, f"{node.text} is the same as {dotted(first)}", "give each API key its own")
 
     def _problem(self, node: Scalar, path: KeyPath, message: str, hint: str) -> None:
         """Note a problem where the reference is written."""

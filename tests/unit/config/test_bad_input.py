@@ -277,6 +277,25 @@ STACK = {
         "stacks/prod.yaml:1: kubernetes.registry: is required by the target `kubernetes`; "
         "add `registry: localhost:5001` or another that the nodes can pull from",
     ),
+    "no model": ("models: []\n", "stacks/prod.yaml:1: models: needs a model; add `- name: attention`"),
+    "bundle of another engine": (
+        "target: kubernetes\nkubernetes: {registry: localhost:5001}\nmodels: [{name: m, engine: vllm}]\n",
+        "stacks/prod.yaml:3: models[0].source: is a bundle for the engine `attention`, not `vllm`; "
+        "name one with file://",
+    ),
+    "network with host bits": (
+        'target: aws\nnodes: [{name: cpu}]\naws: {account: "123456789012", region: us-east-1}\n'
+        "network: {cidr: 10.20.1.0/16}\n",
+        "stacks/prod.yaml:4: network.cidr: must be a private IPv4 network from /16 to /20, such as 10.20.0.0/16",
+    ),
+    "too many entries": (
+        "gateway: {rate_limits: [" + "{rps: 1}, " * 1001 + "]}\n",
+        "stacks/prod.yaml:1: gateway.rate_limits: must have at most 1000 entries",
+    ),
+    "free key without a value": (
+        "tags:\n  team:\n",
+        'stacks/prod.yaml:2: tags.team: has no value; write "" for an empty text, or remove the line',
+    ),
     "file that is empty": ("", "stacks/prod.yaml: is empty; a mapping of keys is expected"),
     "file of comments": ("# nothing\n", "stacks/prod.yaml: is empty; a mapping of keys is expected"),
     "file with a list": ("- a\n", "stacks/prod.yaml:1: holds a list; a mapping of keys is expected"),
@@ -371,6 +390,12 @@ def test_a_file_that_cannot_be_read_does_not_hide_what_is_wrong_in_the_other(wri
         "while parsing a flow node",
         "stacks/prod.yaml:1: scaling.replica: unknown key; did you mean `replicas`?",
     ]
+
+
+def test_two_files_that_cannot_be_read_are_both_reported(write: Write) -> None:
+    problems = validate(write("[", base="- a\n"), "prod")
+
+    assert [str(problem).partition(": ")[0] for problem in problems] == ["llmctl.yaml:1", "stacks/prod.yaml:1"]
 
 
 def test_one_mistake_is_reported_once_even_when_rules_build_on_it(write: Write) -> None:
@@ -471,6 +496,15 @@ def test_a_project_without_stacks_says_so(write: Write) -> None:
     assert [str(problem) for problem in validate(project)] == ["stacks: has no stack files; run `llmctl init`"]
     with pytest.raises(NotFoundError, match="no stack 'prod'"):
         load(project, "prod")
+
+
+def test_a_project_without_a_folder_of_stacks_has_none(write: Write) -> None:
+    project = write()
+    (project.stacks_dir / "prod.yaml").unlink()
+    project.stacks_dir.rmdir()
+
+    assert project.stacks() == ()
+    assert [str(problem) for problem in validate(project)] == ["stacks: has no stack files; run `llmctl init`"]
 
 
 def test_no_project_above_the_folder_is_not_found(tmp_path: Path) -> None:

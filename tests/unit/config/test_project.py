@@ -53,6 +53,27 @@ def test_messages_name_files_as_they_would_be_typed_in_the_working_folder(
     assert str(origins["name"]) == "../llmctl.yaml:1"
 
 
+def test_files_far_away_are_named_in_full(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = write()
+    far = tmp_path / "a" / "b" / "c"
+    far.mkdir(parents=True)
+    monkeypatch.chdir(far)
+
+    assert str(load(project, "prod").origins["name"]) == f"{project.base_file}:1"
+
+
+def test_files_are_named_in_full_when_the_working_folder_is_gone(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert str(load(project, "prod").origins["name"]) == f"{project.base_file}:1"
+
+
 def test_every_value_has_an_origin_and_defaults_say_so(write: Write) -> None:
     project = write("scaling:\n  replicas: 3\n", base="name: demo\nmodels:\n  - name: attention\n")
     shown = show(load(project, "prod"), origin=True)
@@ -81,6 +102,13 @@ def test_a_literal_under_the_name_of_a_secret_is_masked(write: Write) -> None:
     assert '    HF_TOKEN: "***"' in text
     assert "    API_KEY: ${secret:K}" in text
     assert '    TOKENIZERS_PARALLELISM: "false"' in text
+
+
+def test_a_rate_limit_without_a_burst_takes_its_rate_rounded_up(write: Write) -> None:
+    limits = "[{rps: 2.5}, {rps: 2.5, burst: 9, key: default}]"
+    config = load(write(f"gateway: {{rate_limits: {limits}}}\n"), "prod").config
+
+    assert [limit.tokens for limit in config.gateway.rate_limits] == [3, 9]
 
 
 def test_a_loaded_configuration_cannot_be_changed(write: Write) -> None:

@@ -100,6 +100,15 @@ def test_secrets_reach_only_the_one_who_reveals_them(write: Write) -> None:
     assert API_KEY not in shown
 
 
+def test_two_api_keys_of_one_value_are_refused_since_they_tell_no_client_apart(write: Write) -> None:
+    stack = "gateway:\n  api_keys:\n    - {name: a, value: '${secret:A}'}\n    - {name: b, value: '${secret:B}'}\n"
+
+    assert problems_of(write, stack, {"A": API_KEY, "B": API_KEY}) == [
+        "stacks/prod.yaml:4: gateway.api_keys[1].value: ${secret:B} is the same as gateway.api_keys[0].value; "
+        "give each API key its own"
+    ]
+
+
 def test_every_printed_form_of_a_secret_is_masked() -> None:
     secret = Secret(PLANTED)
 
