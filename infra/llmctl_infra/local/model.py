@@ -76,8 +76,9 @@ class Model(LocalHandler[ModelInputs]):
 
     def preview(self, news: Props, old_outputs: Props | None) -> Props:
         """The path follows from the inputs, so that a preview can show it to the servers."""
-        known = not has_unknown([news.get(name) for name in ("storePath", "name", "digest")])
-        path = {"objectPath": str(object_path(self._parse(news)))} if known else {}
+        store, name, digest = (news.get(each) for each in ("storePath", "name", "digest"))
+        known = not has_unknown([store, name, digest])
+        path = {"objectPath": str(_object_path(Path(str(store)), str(name), str(digest)))} if known else {}
         return {**super().preview(news, old_outputs), **path}
 
     def converge(self, inputs: ModelInputs) -> dict[str, Any]:
@@ -123,11 +124,15 @@ class Model(LocalHandler[ModelInputs]):
 
 def object_path(inputs: ModelInputs) -> Path:
     """Where the object of this digest is."""
-    return _folder(inputs) / f"{inputs.digest.removeprefix('sha256:')[:32]}.sealed"
+    return _object_path(inputs.store_path, inputs.name, inputs.digest)
+
+
+def _object_path(store: Path, name: str, digest: str) -> Path:
+    return store / "models" / name / f"{digest.removeprefix('sha256:')[:32]}.sealed"
 
 
 def _folder(inputs: ModelInputs) -> Path:
-    return inputs.store_path / "models" / inputs.name
+    return object_path(inputs).parent
 
 
 def _record_path(path: Path) -> Path:

@@ -120,15 +120,9 @@ def logs(
 ) -> Iterator[results.LogLine]:
     """Lines of the components' logs, oldest first; with `follow`, until the caller stops reading."""
     from llmctl_stacks.lifecycle.inspection import logs as run
+    from llmctl_stacks.targets import LogQuery
 
-    return run(
-        options,
-        follow=follow,
-        since_seconds=since_seconds,
-        lines=lines,
-        replica=replica,
-        component=component,
-    )
+    return run(options, LogQuery(follow, since_seconds, lines, replica, component))
 
 
 def invoke(options: Options, body: bytes) -> results.Answer:

@@ -12,7 +12,7 @@ from llmctl_stacks.lifecycle.options import Options
 from llmctl_stacks.lifecycle.update import merged_outputs
 from llmctl_stacks.lock import StackLock
 from llmctl_stacks.results import Answer, LogLine, ReplicaStatus, Status
-from llmctl_stacks.targets import LAYERS, open_target
+from llmctl_stacks.targets import LAYERS, LogQuery, open_target
 
 
 def status(options: Options) -> Status:
@@ -51,23 +51,13 @@ def outputs(options: Options) -> dict[str, object]:
     return merged_outputs(recorded)
 
 
-def logs(
-    options: Options,
-    *,
-    follow: bool,
-    since_seconds: float | None,
-    lines: int | None,
-    replica: str | None,
-    component: str | None,
-) -> Iterator[LogLine]:
+def logs(options: Options, query: LogQuery) -> Iterator[LogLine]:
     """Lines of the components' logs.
 
     Raises:
         NotFoundError: when there is no such component or replica, or there are no logs yet.
     """
-    return open_target(open_context(options)).logs(
-        follow=follow, since_seconds=since_seconds, lines=lines, replica=replica, component=component
-    )
+    return open_target(open_context(options)).logs(query)
 
 
 def invoke(options: Options, body: bytes) -> Answer:

@@ -47,7 +47,7 @@ def _name_of(directory: Path) -> str:
     words = re.findall(r"[a-z0-9]+", directory.absolute().name.lower())
     name = re.sub(r"^[0-9-]+", "", "-".join(words))[:40].strip("-")
     if not name:
-        raise LlmctlError(
+        raise UsageError(
             f"no project name can be made of {directory.absolute().name!r}", "", "give one with --name"
         )
     return name

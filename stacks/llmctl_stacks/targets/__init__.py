@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmctl_stacks.errors import PreflightError
-from llmctl_stacks.targets.target import LAYERS, Attached, Target
+from llmctl_stacks.targets.target import LAYERS, Attached, LogQuery, Target
 
 if TYPE_CHECKING:
     from llmctl_stacks.lifecycle.context import Context
 
-__all__ = ["LAYERS", "Attached", "Target", "open_target"]
+__all__ = ["LAYERS", "Attached", "LogQuery", "Target", "open_target"]
 
 AVAILABLE = ("local",)
 

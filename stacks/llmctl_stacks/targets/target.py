@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from llmctl_stacks.results import Endpoint, LogLine, ReplicaStatus, ResourceChange, Risk
@@ -15,6 +16,25 @@ LAYERS = ("base", "serve")
 """The Pulumi stacks of one llmctl stack, in the order of `up`: what must survive, and what answers."""
 
 Program: TypeAlias = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which log lines.
+
+    Attributes:
+        follow: go on with the lines that come, until the caller stops reading.
+        since_seconds: leave out what is older than this.
+        lines: of what is there already, at most so many, the newest; None for all.
+        replica: of one process only.
+        component: of one kind of process only.
+    """
+
+    follow: bool = False
+    since_seconds: float | None = None
+    lines: int | None = None
+    replica: str | None = None
+    component: str | None = None
 
 
 class Attached(Protocol):
@@ -63,16 +83,12 @@ class Target(Protocol):
     def replicas(self) -> tuple[ReplicaStatus, ...]:
         """Every process or pod of the stack, as it is now."""
 
-    def logs(
-        self,
-        *,
-        follow: bool,
-        since_seconds: float | None,
-        lines: int | None,
-        replica: str | None,
-        component: str | None,
-    ) -> Iterator[LogLine]:
-        """Lines of the components' logs, oldest first."""
+    def logs(self, query: LogQuery) -> Iterator[LogLine]:
+        """Lines of the components' logs, oldest first.
+
+        Raises:
+            NotFoundError: when there is no such component or replica, or there are no logs.
+        """
 
     def sweep(self) -> tuple[str, ...]:
         """End what runs although the state knows nothing of it; returns what was ended."""
