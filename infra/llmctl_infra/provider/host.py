@@ -7,10 +7,10 @@ listens on the loopback interface only and lives as long as the `with` block.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from types import TracebackType
-from typing import Self
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
@@ -20,7 +20,28 @@ from llmctl_infra.provider.handler import Handler, Props
 from llmctl_infra.provider.servicer import Call, Servicer
 
 _OPTIONS = [("grpc.max_receive_message_length", 400 * 2**20), ("grpc.so_reuseport", 0)]
-_WORKERS = 32  # the engine runs 4 steps per core at once by default; a step holds one worker
+
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class _Threads(Executor):
+    """A thread for each call, none of which keeps the process from ending when the user stops it at once."""
+
+    def submit(
+        self, fn: Callable[_Arguments, _Result], /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
+    ) -> Future[_Result]:
+        future: Future[_Result] = Future()
+        threading.Thread(target=self._run, args=(future, fn, args, kwargs), name="provider", daemon=True).start()
+        return future
+
+    @staticmethod
+    def _run(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks for the result
+            future.set_exception(error)
 
 
 class ProviderHost:
@@ -73,7 +94,8 @@ class ProviderHost:
         return self._handlers[type_token].find(inputs)
 
     def __enter__(self) -> Self:
-        self._server = grpc.server(ThreadPoolExecutor(_WORKERS, "provider"), options=_OPTIONS)
+        # The stubs ask for a thread pool; gRPC itself for an executor.
+        self._server = grpc.server(cast("Any", _Threads()), options=_OPTIONS)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(self._servicer, self._server)
         self._port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()

@@ -65,6 +65,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     # -- the provider itself -------------------------------------------------------------------------------
 
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        """Ask for marked secrets, so that they can be masked here and marked again in the outputs."""
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
     def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Begin an operation."""
         if self._cancelled is not None:
@@ -90,7 +96,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
-        """Ask for marked secrets, so that they can be masked here and marked again in the outputs."""
+        """Say once more what the handshake said."""
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
