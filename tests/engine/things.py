@@ -22,11 +22,13 @@ class Plan:
     """Faults by (verb, resource name): seconds to take, or what to raise.
 
     Attributes:
-        slow: seconds that a call takes, after its effect is there.
+        slow: seconds that a call takes after its effect is there.
+        late: seconds that pass before its effect.
         fail: what a call raises, before it has any effect.
     """
 
     slow: dict[tuple[str, str], float] = field(default_factory=dict)
+    late: dict[tuple[str, str], float] = field(default_factory=dict)
     fail: dict[tuple[str, str], ResourceError] = field(default_factory=dict)
 
 
@@ -58,6 +60,7 @@ class Things(Handler):
             log.write(f"{verb}:{name}\n")
         if error := self.plan.fail.get((verb, name)):
             raise error
+        time.sleep(self.plan.late.get((verb, name), 0.0))
 
     def _wait(self, verb: str, name: str) -> None:
         time.sleep(self.plan.slow.get((verb, name), 0.0))

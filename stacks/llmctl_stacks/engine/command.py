@@ -72,6 +72,7 @@ class EngineCommand:
         self._on_start = on_start
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._halted = False
 
     def run(self, arguments: Sequence[str]) -> CommandResult:
         """Run `pulumi --non-interactive <arguments>` to its end; a failure is an exit code, not an exception.
@@ -84,8 +85,10 @@ class EngineCommand:
         if self._tied:
             command = [sys.executable, "-ISE", "-c", _TIED, str(os.getpid()), *command]
         out, err = self._folder / "engine.out", self._folder / "engine.err"
-        with _private(out) as stdout, _private(err) as stderr:
-            process = subprocess.Popen(
+        with _private(out) as stdout, _private(err) as stderr, self._lock:
+            if self._halted:
+                return CommandResult(-signal.SIGINT, "", "", 0.0)
+            process = self._process = subprocess.Popen(
                 command,
                 cwd=self._folder,
                 env=self._environment,
@@ -95,8 +98,6 @@ class EngineCommand:
                 start_new_session=True,
                 umask=0o077,
             )
-        with self._lock:
-            self._process = process
         try:
             self._on_start(process.pid)
             code = process.wait()
@@ -108,17 +109,15 @@ class EngineCommand:
                 self._process = None
         return CommandResult(code, _text(out), _text(err), time.monotonic() - started)
 
-    def interrupt(self) -> bool:
+    def interrupt(self) -> None:
         """Ask the CLI to wind down: running steps finish, none begins. A second time it stops at once.
 
-        Returns:
-            Whether a command was running.
+        A command that is only about to run does not begin.
         """
         with self._lock:
-            if self._process is None:
-                return False
-            self._process.send_signal(signal.SIGINT)
-            return True
+            self._halted = True
+            if self._process is not None:
+                self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         """End the CLI and whatever it started, now. What it was doing stays pending in the state."""

@@ -127,7 +127,10 @@ def _no_stack(spec: StackSpec, said: str) -> LlmctlError:
 
 
 def _integrity(spec: StackSpec, said: str) -> LlmctlError:
-    return DeployError(f"the state of {spec} is damaged", _last_lines(said), "llmctl recover")
+    found = re.search(r"integrity (?:failure|error)[^:\n]*: (.*)", said)
+    return DeployError(
+        f"the state of {spec} is damaged", found[1] if found else _last_lines(said), "llmctl recover"
+    )
 
 
 def _plugin(spec: StackSpec, said: str) -> LlmctlError:
@@ -150,7 +153,7 @@ _KNOWN = (
     (r"currently locked by|another update is currently in progress", _locked),
     (r"incorrect passphrase|passphrase must be set|decrypt(ing)?.*message authentication failed", _passphrase),
     (r"no stack named", _no_stack),
-    (r"snapshot integrity|integrity (check|error)|found an invalid (snapshot|state)", _integrity),
+    (r"snapshot integrity", _integrity),
     (r"newer than what this version of|unsupported (checkpoint|deployment) version", _version),
     (r"no resource plugin|could not find plugin|failed to load .*plugin", _plugin),
     (r"transport is closing|connection refused|error reading from server|code = Unavailable", _lost_provider),

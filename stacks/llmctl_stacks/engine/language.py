@@ -19,13 +19,12 @@ from typing import TypeAlias
 
 import grpc
 from google.protobuf import empty_pb2
+from pulumi.errors import RunError
 from pulumi.runtime import reset_options, run_in_stack
 from pulumi.runtime.proto import LanguageRuntimeServicer, language_pb2, plugin_pb2
 
 Program: TypeAlias = Callable[[], None]
 """Declares resources; called in an event loop of the Pulumi SDK, in a thread of its own."""
-
-_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 class Language(LanguageRuntimeServicer):
@@ -91,17 +90,20 @@ class Language(LanguageRuntimeServicer):
             loop.run_until_complete(task)
         except asyncio.CancelledError:
             return language_pb2.RunResponse(error="the engine is gone")
-        except grpc.RpcError as error:
-            # The engine refused a registration, or went away: it knows why, the program does not.
-            gone = error.code() in _GONE
-            return language_pb2.RunResponse(error="" if gone else f"the engine refused: {error.details()}")
         except BaseException as error:  # noqa: BLE001 - whatever the program raised is its caller's
-            self._report(error)
+            if not _said_by_engine(error):
+                self._report(error)
             return language_pb2.RunResponse(error=f"{type(error).__name__}: {error}")
         finally:
             self._stop = _nothing
             _close(loop)
         return language_pb2.RunResponse()
+
+
+def _said_by_engine(error: BaseException) -> bool:
+    """Whether the error only echoes the engine: it refused a registration, or went away, and knows why itself."""
+    # Of what the engine answers, the SDK makes a `RunError` when it is gone, and a bare `Exception` otherwise.
+    return type(error) is Exception or isinstance(error, RunError | grpc.RpcError)
 
 
 def _nothing() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
 from llmctl_infra.errors import ResourceError
 from llmctl_stacks.engine import state
-from llmctl_stacks.engine.command import EngineCommand
+from llmctl_stacks.engine.command import CommandResult, EngineCommand
 from llmctl_stacks.engine.errors import Evidence, classify
 from llmctl_stacks.engine.events import Event, Normaliser
 from llmctl_stacks.engine.spec import StackSpec
@@ -26,6 +26,7 @@ from llmctl_stacks.results import DriftItem, ResourceChange
 
 if TYPE_CHECKING:
     from llmctl_stacks.engine.language import Program
+    from llmctl_stacks.engine.program import ProgramServer
 
 Verb: TypeAlias = Literal["preview", "up", "destroy", "refresh", "drift"]
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -165,11 +166,6 @@ class Engine:
         """What `refresh` would find; changes nothing."""
         return self._operate("drift", spec, program, providers, on_event, options)
 
-    @property
-    def stopped(self) -> LlmctlError | None:
-        """What `interrupt` was given, or None: work between two operations should end with it."""
-        return self._stopped
-
     def interrupt(self, why: LlmctlError) -> None:
         """Wind the running operation down: running steps finish, none begins. A second time it stops at once.
 
@@ -198,8 +194,6 @@ class Engine:
         on_event: OnEvent,
         options: Options,
     ) -> OpReport:
-        from llmctl_stacks.engine.program import serve
-
         started = time.monotonic()
         self._admit(verb, spec)
         tracker, normalise = Tracker(), Normaliser(spec.layer)
@@ -210,7 +204,44 @@ class Engine:
                 tracker.feed(event)
                 on_event(event)
 
-        command = self._command = EngineCommand(
+        result, server = self._execute(verb, spec, program, providers, receive, options)
+        if verb in _CHANGING:
+            prune_history(self.home, spec)
+        error = None
+        if result.code != 0:
+            said = f"{result.stdout}\n{result.stderr}"
+            failures = _failures_of(spec, options.get("failures", {}))
+            evidence = Evidence(spec, result.code, said, tracker.diagnostics, failures, server.failure)
+            error = self._stopped or classify(evidence)
+        report = OpReport(
+            verb,
+            spec,
+            tracker.changes,
+            tracker.drift,
+            tuple(tracker.diagnostics),
+            state.read(self.home, spec).outputs,
+            time.monotonic() - started,
+            result.code,
+            error,
+        )
+        if server.unheard is not None:
+            raise server.unheard
+        if error is not None and options.get("check", True):
+            raise error
+        return report
+
+    def _execute(
+        self,
+        verb: Verb,
+        spec: StackSpec,
+        program: Program,
+        providers: Mapping[str, int],
+        receive: Callable[[Mapping[str, Any]], None],
+        options: Options,
+    ) -> tuple[CommandResult, ProgramServer]:
+        from llmctl_stacks.engine.program import serve
+
+        self._command = command = EngineCommand(
             self.cli,
             open_workspace(self.home, spec),
             engine_environment(self.home, providers),
@@ -224,32 +255,7 @@ class Engine:
                 server.drain()
         finally:
             self._command = None
-        if verb in _CHANGING:
-            prune_history(self.home, spec)
-        evidence = Evidence(
-            spec,
-            result.code,
-            f"{result.stdout}\n{result.stderr}",
-            tracker.diagnostics,
-            options.get("failures", {}),
-            server.failure,
-        )
-        report = OpReport(
-            verb,
-            spec,
-            tracker.changes,
-            tracker.drift,
-            tuple(tracker.diagnostics),
-            state.read(self.home, spec).outputs,
-            time.monotonic() - started,
-            result.code,
-            None if result.code == 0 else self._stopped or classify(evidence),
-        )
-        if server.unheard is not None:
-            raise server.unheard
-        if report.error is not None and options.get("check", True):
-            raise report.error
-        return report
+        return result, server
 
     def _admit(self, verb: Verb, spec: StackSpec) -> None:
         """Refuse what must not begin.
@@ -287,6 +293,12 @@ def _arguments(verb: Verb, spec: StackSpec, options: Options) -> list[str]:
         *(("--refresh",) if refresh else ()),
         *(("--parallel", str(parallel)) if parallel else ()),
     ]
+
+
+def _failures_of(spec: StackSpec, failures: Mapping[str, ResourceError]) -> dict[str, ResourceError]:
+    """Those of this stack: a provider may serve several in a row."""
+    prefix = f"urn:pulumi:{spec.stack}::{spec.pulumi_project}::"
+    return {urn: error for urn, error in failures.items() if urn.startswith(prefix)}
 
 
 def _client(address: str) -> list[str]:

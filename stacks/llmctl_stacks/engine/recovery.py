@@ -114,7 +114,7 @@ def mend(deployment: Mapping[str, Any], find: Find, now: datetime) -> Mended:
         _make_room(resources, resource["urn"])
         resources.append(_adopted(resource, found, now))
         actions.append(f"took over {name}, which an interrupted create had made")
-    return Mended({**deployment, "resources": resources, "pending_operations": []}, tuple(actions))
+    return Mended({**deployment, "resources": _in_order(resources), "pending_operations": []}, tuple(actions))
 
 
 def _look_up(find: Find, resource: Mapping[str, Any], name: str) -> str | None:
@@ -149,6 +149,39 @@ def _adopted(resource: Mapping[str, Any], resource_id: str, now: datetime) -> di
         "outputs": dict(resource.get("inputs") or {}),
         "created": time,
         "modified": time,
+    }
+
+
+def _in_order(resources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The resources, each after all that it depends on, as the engine insists; otherwise as they are."""
+    living = {item["urn"]: item for item in resources if not item.get("delete")}
+    placed: dict[int, dict[str, Any]] = {}
+
+    def place(item: dict[str, Any]) -> None:
+        if id(item) in placed or id(item) in path:
+            return
+        path.add(id(item))
+        for urn in _needs(item):
+            if urn in living:
+                place(living[urn])
+        path.discard(id(item))
+        placed[id(item)] = item
+
+    path: set[int] = set()
+    for item in resources:
+        place(item)
+    return list(placed.values())
+
+
+def _needs(item: Mapping[str, Any]) -> set[str]:
+    provider = item.get("provider", "").rpartition("::")[0]  # a provider is referred to as `<urn>::<id>`
+    by_property = [urn for urns in (item.get("propertyDependencies") or {}).values() for urn in urns or ()]
+    return {
+        item.get("parent", ""),
+        provider,
+        item.get("deletedWith", ""),
+        *item.get("dependencies", ()),
+        *by_property,
     }
 
 
