@@ -67,9 +67,11 @@ def to_onnx(model: Classifier, path: Path) -> None:
 
 def to_int8(source: Path, path: Path) -> None:
     """Quantize a float32 ONNX file: every constant matrix to int8, one scale each."""
+    # 7 of the 8 bits: x86 processors without VNNI add two products in 16 bits, where full ones would saturate. On
+    # the test sets this costs nothing that could be measured.
     from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]
 
-    quantize_dynamic(source, path, weight_type=QuantType.QInt8)
+    quantize_dynamic(source, path, weight_type=QuantType.QInt8, reduce_range=True)
 
 
 def session(path: Path, threads: int = 2) -> InferenceSession:

@@ -12,6 +12,8 @@ from tokenizers import Tokenizer
 from llmctl_model import card, evaluate, export, fetch, pipeline
 from llmctl_model.data import load
 from llmctl_model.errors import DataError
+from llmctl_model.model import ModelArgs
+from llmctl_model.train import Recipe
 
 _SHIPPED_TOLERANCE = 0.005  # the same file on another processor: rounding only
 
@@ -31,7 +33,14 @@ class Comparison:
         return abs(self.measured - self.shipped) <= self.tolerance
 
 
-def check(cache: Path, shipped: Path, out: Path, say: pipeline.Say) -> list[Comparison]:
+def check(
+    cache: Path,
+    shipped: Path,
+    out: Path,
+    say: pipeline.Say,
+    args: ModelArgs = pipeline.SIZE,
+    recipe: Recipe = pipeline.RECIPE,
+) -> list[Comparison]:
     """Measure the shipped bundle, train again, and compare both with the shipped card.
 
     Args:
@@ -39,6 +48,8 @@ def check(cache: Path, shipped: Path, out: Path, say: pipeline.Say) -> list[Comp
         shipped: the bundle to compare with.
         out: where the newly trained bundle goes.
         say: takes a line about progress.
+        args: the size of the model.
+        recipe: how to train it.
 
     Returns:
         A comparison for each test set, of the shipped model and of the new one.
@@ -55,7 +66,7 @@ def check(cache: Path, shipped: Path, out: Path, say: pipeline.Say) -> list[Comp
     for each in pipeline.MEASURED_SETS:
         test = pipeline.encode(words, load(archive, each).test)
         now[each.name] = evaluate.accuracy(export.predict(running, test.ids), test.labels)
-    again = pipeline.build(cache, out, say)["accuracy"]
+    again = pipeline.build(cache, out, say, args, recipe)["accuracy"]
     was = {name: row["int8"] for name, row in claimed["accuracy"].items()}
     return [Comparison(f"{name}, shipped", was[name], now[name], _SHIPPED_TOLERANCE) for name in now] + [
         Comparison(f"{name}, trained again", was[name], again[name]["int8"], card.TOLERANCE) for name in now

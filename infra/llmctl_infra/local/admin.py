@@ -29,9 +29,14 @@ class Admin:
         """Version of each configuration that is in force, by the name of its statistic; empty when it is down."""
         return {name: str(value) for name, value in self._stats("version_text$", "TextReadouts").items()}
 
-    def active_requests(self) -> int:
-        """Client requests under way."""
-        return int(self._stats("^http.gateway.downstream_rq_active$", "Gauges").get(_ACTIVE, 0))
+    def rejections(self) -> int:
+        """How many configurations it has refused so far."""
+        return sum(int(value) for value in self._stats("update_rejected$", "Counters").values())
+
+    def active(self) -> tuple[int, int]:
+        """Client connections that are open, and requests that are under way; none when it is down."""
+        found = self._stats("^http.gateway.downstream_(cx|rq)_active$", "Gauges")
+        return int(found.get(f"{_DOWNSTREAM}_cx_active", 0)), int(found.get(f"{_DOWNSTREAM}_rq_active", 0))
 
     def hosts(self, cluster: str) -> dict[tuple[str, int], bool]:
         """Every server of a cluster and whether it gets requests; empty when Envoy is down."""
@@ -70,4 +75,4 @@ class Admin:
         return body if answer.status == http.client.OK else b""
 
 
-_ACTIVE = "http.gateway.downstream_rq_active"
+_DOWNSTREAM = "http.gateway.downstream"

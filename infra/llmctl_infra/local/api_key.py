@@ -14,7 +14,7 @@ from llmctl_infra.errors import ResourceError
 from llmctl_infra.local.base import DRIFT, Inputs, LocalHandler, Observed
 from llmctl_infra.local.files import mode_drift, remove, remove_if_empty, write_private
 
-_FORM = re.compile(r"[\x21-\x7e]{16,512}")  # printable, and long enough not to be guessed
+_FORM = re.compile(r"^[\x21-\x7e]{16,512}$")  # printable, and long enough not to be guessed
 
 
 class ApiKeyInputs(Inputs):
@@ -26,7 +26,7 @@ class ApiKeyInputs(Inputs):
         value: the key; without it one is made.
     """
 
-    name: str = Field(pattern=r"[a-z0-9][a-z0-9_.-]{0,62}")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
     path: Path
     value: str | None = Field(default=None, pattern=_FORM.pattern, repr=False)
 

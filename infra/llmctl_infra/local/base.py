@@ -90,7 +90,7 @@ class LocalHandler(Handler, Generic[InputsT]):
             return news, [
                 CheckFailure(".".join(map(str, each["loc"])), each["msg"])
                 for each in error.errors(include_url=False)
-                if not has_unknown(each["input"])
+                if each["type"] == "missing" or not has_unknown(each["input"])
             ]
         return news, []
 

@@ -41,17 +41,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     private_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with explained(f"cannot write {path}", path):
+    with explained(f"cannot write {path}", path):
+        try:
             with _create(temporary) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
 
 
 def write_private(path: Path, content: bytes | str) -> None:

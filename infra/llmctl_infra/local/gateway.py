@@ -26,6 +26,7 @@ from llmctl_infra.provider.handler import Props
 _READY_SECONDS = 20.0
 _ACCEPT_SECONDS = 10.0
 _LONGEST_DRAIN = 60.0
+_IDLE_SECONDS = 3.0
 _EVIDENCE_LINES = 15
 _PREFIX = "gateway-"
 
@@ -134,6 +135,7 @@ class Gateway(LocalHandler[GatewayInputs]):
         """Have the running Envoy read what is new; put the old files back when it refuses."""
         log, said = paths.logs / GATEWAY_LOG, _size(paths.logs / GATEWAY_LOG)
         before = {path: path.read_text() for path in files.watched if path.exists()}
+        refused = record.admin.rejections()
         for path, content in files.watched.items():
             write_if_changed(path, content)
 
@@ -141,7 +143,8 @@ class Gateway(LocalHandler[GatewayInputs]):
             reported = record.admin.versions()
             return all(reported.get(name) == version for name, version in files.versions.items())
 
-        if not (wait_until(taken, _ACCEPT_SECONDS) and wait_until(lambda: _listens(record), _ACCEPT_SECONDS)):
+        wait_until(lambda: taken() or record.admin.rejections() > refused, _ACCEPT_SECONDS)
+        if not (taken() and wait_until(lambda: _listens(record), _ACCEPT_SECONDS)):
             for path, content in before.items():
                 write_private(path, content)
             raise _not_taken("the gateway refuses its new configuration", tail(log, _EVIDENCE_LINES, said))
@@ -171,9 +174,14 @@ def _forget_others(paths: StackPaths, client: SupervisorClient, kept: GatewayRec
 
 
 def _retire(paths: StackPaths, client: SupervisorClient, record: GatewayRecord, seconds: float) -> None:
-    """Let a gateway finish its requests, then stop it."""
+    """Let a gateway finish its requests, then stop it.
+
+    A client learns with its next answer that its connection ends, so clients that keep asking are gone soon; one
+    that keeps an idle connection open is not waited for longer than a moment.
+    """
     record.admin.drain()
-    wait_until(lambda: record.admin.active_requests() == 0, min(seconds, _LONGEST_DRAIN), step=0.1)
+    wait_until(lambda: record.admin.active()[0] == 0, min(seconds, _IDLE_SECONDS))
+    wait_until(lambda: record.admin.active()[1] == 0, min(seconds, _LONGEST_DRAIN))
     _forget(paths, client, record.program)
 
 

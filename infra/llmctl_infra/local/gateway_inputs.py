@@ -177,6 +177,7 @@ def _program(inputs: GatewayInputs, record: GatewayRecord, bootstrap: Path) -> P
         "--log-level": "warning",
         # Else every start explains that the filter for API keys is young, and every large body is an error.
         "--component-log-level": "misc:error,http:critical",
+        "--file-flush-interval-msec": 500,  # so that the access log can be followed
         "--drain-time-s": _DRAIN_SECONDS,
         "--drain-strategy": "immediate",
     }

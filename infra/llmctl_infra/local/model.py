@@ -51,9 +51,9 @@ class ModelInputs(Inputs):
     store_path: Path
     kms_key_path: Path
     kms_key_id: str
-    name: str = Field(pattern=r"[a-z0-9][a-z0-9_.-]{0,62}")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
     source: Path
-    digest: str = Field(pattern=r"sha256:[0-9a-f]{64}")
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
 
 
 class Model(LocalHandler[ModelInputs]):

@@ -9,6 +9,8 @@ import psutil
 
 from llmctl_infra.names import STACK_ID_VARIABLE
 
+_ROUNDS = 5
+
 
 def of_stack(stack_id: str) -> tuple[psutil.Process, ...]:
     """All living processes that a stack has started, oldest first; never this one."""
@@ -17,6 +19,20 @@ def of_stack(stack_id: str) -> tuple[psutil.Process, ...]:
         for process in psutil.process_iter()
         if process.pid != os.getpid() and _environment(process).get(STACK_ID_VARIABLE) == stack_id
     )
+
+
+def end_stack(stack_id: str, grace: float) -> tuple[str, ...]:
+    """End all processes of a stack, also those that a dying supervisor starts meanwhile.
+
+    Returns:
+        What was ended, one description each.
+    """
+    ended: list[str] = []
+    for _ in range(_ROUNDS):
+        if not (living := of_stack(stack_id)):
+            break
+        ended.extend(end(living, grace))
+    return tuple(ended)
 
 
 def end(processes: Iterable[psutil.Process], grace: float) -> tuple[str, ...]:

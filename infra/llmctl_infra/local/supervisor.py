@@ -74,7 +74,7 @@ class Supervisor(LocalHandler[SupervisorInputs]):
         write_private(_socket_record(paths), f"{socket}\n")
         write_if_changed(_configuration(paths), self._text(inputs, socket))
         if not SupervisorClient(socket).is_alive():
-            processes.end(processes.of_stack(self.identity(inputs)), _ORPHAN_GRACE)
+            processes.end_stack(self.identity(inputs), _ORPHAN_GRACE)
             _start(paths, socket, self.identity(inputs))
         return {"socketPath": str(socket)}
 
@@ -96,7 +96,7 @@ class Supervisor(LocalHandler[SupervisorInputs]):
         if client.is_alive():
             client.shutdown()
             wait_until(lambda: not processes.of_stack(identity), _STOP_SECONDS, step=0.2)
-        processes.end(processes.of_stack(identity), _ORPHAN_GRACE)
+        processes.end_stack(identity, _ORPHAN_GRACE)
         remove(paths.supervisor)
         remove(socket)
         remove_if_empty(socket.parent)
@@ -154,6 +154,7 @@ def _start(paths: StackPaths, socket: Path, identity: str) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
             timeout=_START_SECONDS,
             check=False,
         )

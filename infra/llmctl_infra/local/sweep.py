@@ -23,7 +23,7 @@ def sweep(stack_id: str, root: Path, grace: float = _GRACE) -> tuple[str, ...]:
     Returns:
         What was ended and removed, one description each; empty when nothing was left.
     """
-    ended = processes.end(processes.of_stack(stack_id), grace)
+    ended = processes.end_stack(stack_id, grace)
     sockets = _sockets(root)
     for socket in sockets:
         remove(socket)

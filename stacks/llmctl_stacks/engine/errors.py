@@ -28,6 +28,7 @@ from llmctl_stacks.errors import (
 _CANCELLED = 8
 _INTERNAL = 255
 _LAST_LINES = 8
+_EMPTY = re.compile(r"(update|preview|refresh|destroy) failed")
 _ECHO = re.compile(r"^(sdk-v\d\S*|error|rpc error): ?")
 
 
@@ -163,7 +164,9 @@ _KNOWN = (
 
 
 def _unknown(evidence: Evidence) -> LlmctlError:
-    errors = [item for item in evidence.diagnostics if item.severity == "error"]
+    errors = [
+        item for item in evidence.diagnostics if item.severity == "error" and not _EMPTY.fullmatch(item.message)
+    ]
     told = "\n".join(f"{item.name}: {item.message}" if item.name else item.message for item in errors)
     why = told or _last_lines(evidence.stderr) or f"the engine ended with code {evidence.code} and said nothing"
     if evidence.code < 0:

@@ -69,7 +69,9 @@ def test_a_home_that_cannot_be_written_to_is_named(product: Product) -> None:
 
 
 def test_a_target_of_a_later_version_is_refused_in_one_line(product: Product) -> None:
-    (product.folder / "stacks" / "local.yaml").write_text("target: kubernetes\n")
+    (product.folder / "stacks" / "local.yaml").write_text(
+        "target: kubernetes\nkubernetes: {registry: 'localhost:5001'}\n"
+    )
     (product.folder / "llmctl.yaml").write_text("schema: 1\nname: shop\n")
 
     refused(product, 3, "kubernetes", "not available")
@@ -140,6 +142,7 @@ def test_a_full_disk_is_named_and_nothing_half_written_stays(product: Product, t
 
     error = json.loads(done.stdout)
     assert done.returncode in (3, 4), done.stdout
-    assert "space" in error["why"].lower() or "space" in error["what"].lower(), error
+    assert "the disk is full" in error["why"], error
+    assert str(small) in error["what"], error
     assert left == []
     assert "Traceback" not in down.stderr
