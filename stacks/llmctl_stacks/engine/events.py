@@ -20,6 +20,7 @@ VERSION = 1
 Kind: TypeAlias = Literal["phase", "resource", "diagnostic", "summary", "notice"]
 State: TypeAlias = Literal["", "running", "done", "failed"]
 Operation: TypeAlias = Literal["", "same", "create", "update", "replace", "delete", "read", "refresh"]
+Drift: TypeAlias = Literal["", "changed", "missing"]
 Severity: TypeAlias = Literal["", "info", "warning", "error"]
 
 _OPERATIONS: Mapping[str, Operation] = {
@@ -83,14 +84,14 @@ class Event:
     component: bool = False
     operation: Operation = ""
     keys: tuple[str, ...] = ()
-    drift: Literal["", "changed", "missing"] = ""
+    drift: Drift = ""
     planned: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The event as it goes into the NDJSON stream: its version, and every field that is not empty."""
         values = {**asdict(self), "keys": list(self.keys), "counts": dict(self.counts)}
-        kept = {name: value for name, value in values.items() if value not in ("", None, False, [], {})}
+        kept = {name: value for name, value in values.items() if value or isinstance(value, float)}
         return {"version": VERSION, **kept}
 
 
@@ -145,13 +146,12 @@ class Normaliser:
             return None
         said = about.get("op", "")
         operation = _OPERATIONS.get(said, "")
-        drift: Literal["", "changed", "missing"] = ""
+        drift: Drift = ""
         if state == "running":
             self._started[urn] = self._clock()
             (self._refreshing.add if operation == "refresh" else self._refreshing.discard)(urn)
         elif urn in self._refreshing:
-            drift = "missing" if operation == "delete" else "changed" if operation == "update" else ""
-            operation = "refresh"
+            drift, operation = _drift(about, operation), "refresh"
         return Event(
             "resource",
             now(),
@@ -204,6 +204,13 @@ class Normaliser:
             planned=bool(raw.get("isPreview")),
             counts=counts,
         )
+
+
+def _drift(about: Mapping[str, Any], operation: Operation) -> Drift:
+    """What reading a resource found; a refresh by itself says it by the operation, one in an update does not."""
+    if operation == "delete" or (operation == "refresh" and about.get("new") is None):
+        return "missing"
+    return "changed" if operation == "update" or (operation == "refresh" and _keys(about)) else ""
 
 
 def _side(about: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
-from llmctl_stacks.engine.events import Event, Operation
+from llmctl_stacks.engine.events import Drift, Event, Operation
 from llmctl_stacks.results import DriftItem, ResourceChange
 from llmctl_stacks.results import Operation as Change
 
@@ -50,7 +50,7 @@ class ResourceProgress:
     state: Stage = "pending"
     keys: tuple[str, ...] = ()
     seconds: float = 0.0
-    drift: Literal["", "changed", "missing"] = ""
+    drift: Drift = ""
     drift_keys: tuple[str, ...] = ()
 
 

@@ -19,7 +19,7 @@ from llmctl_stacks.errors import (
 
 SPEC = StackSpec("demo", "serve", "local")
 INTEGRITY = """error: The Pulumi CLI encountered a snapshot integrity error. This is a bug!
-Error:             getting snapshot: snapshot integrity failure; refusing to use it: a's dependency b comes after it
+Error: getting snapshot: snapshot integrity failure; refusing to use it: a needs b, which is after it
 Stack Trace:
 goroutine 1 [running]:"""
 LOCKED = """error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or \
@@ -39,7 +39,7 @@ def _said(text: str, urn: str = "") -> Event:
         (8, "", Interrupted, "interrupted"),
         (255, "error: getting secrets manager: incorrect passphrase", PreflightError, "another passphrase"),
         (6, "error: no stack named 'local' found", NotFoundError, "does not exist"),
-        (255, INTEGRITY, DeployError, "a's dependency b comes after it"),
+        (255, INTEGRITY, DeployError, "damaged: a needs b, which is after it"),
         (255, "error: no resource plugin 'pulumi-resource-aws' found", PreflightError, "pulumi-resource-aws"),
         (1, "error: rpc error: code = Unavailable desc = transport is closing", DeployError, "went away"),
         (2, "panic: runtime error: index out of range", LlmctlError, "crashed"),
