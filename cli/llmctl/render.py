@@ -119,9 +119,9 @@ def status(status: results.Status, console: Console) -> list[str]:
 def _replicas(replicas: tuple[results.ReplicaStatus, ...], console: Console) -> list[str]:
     if not replicas:
         return []
-    head = ("component", "name", "pid", "address", "up", "restarts", "state")
+    head = ("component", "name", "state", "up", "restarts", "pid", "address")
     rows = (
-        (r.component, r.name, r.pid, r.address, seconds(r.uptime_seconds), r.restarts, _state(r.state, console))
+        (r.component, r.name, _state(r.state, console), seconds(r.uptime_seconds), r.restarts, r.pid, r.address)
         for r in replicas
     )
     table = columns([head, *rows])

@@ -137,8 +137,9 @@ def require_quality(accuracy: Mapping[str, card.Measured]) -> None:
 
 
 def encode(words: Tokenizer, texts: Sequence[Example]) -> Encoded:
-    """Ids and labels of labelled texts."""
-    return Encoded(tokenizer.encode(words, [e.text for e in texts]), [e.label for e in texts])
+    """Turn rated texts into numbers."""
+    ids = tokenizer.encode(words, [e.text for e in texts])
+    return Encoded(ids, [e.target for e in texts], [e.label for e in texts])
 
 
 def file_hash(path: Path) -> str:

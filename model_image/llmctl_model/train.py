@@ -52,9 +52,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of some texts, and their labels (0 or 1)."""
+    """Some texts in numbers.
+
+    Attributes:
+        ids: the token ids of each.
+        targets: what the model is to say of each, in 0..1.
+        labels: what each counts as, 0 or 1.
+    """
 
     ids: Sequence[Sequence[int]]
+    targets: Sequence[float]
     labels: Sequence[int]
 
 
@@ -162,8 +169,8 @@ class _Run:
         self.model.train()
         losses, hits, size = 0.0, 0, len(self.training.ids)
         for batch in bucketed(self.training.ids, self.recipe.batch_size, self.order):
-            labels = torch.tensor([float(self.training.labels[i]) for i in batch])  # [B]
-            logits, loss = self._update(pad([self.training.ids[i] for i in batch]), labels)
+            targets = torch.tensor([self.training.targets[i] for i in batch])  # [B]
+            logits, loss = self._update(pad([self.training.ids[i] for i in batch]), targets)
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"training stopped at epoch {number}, step {self.step}",
@@ -171,12 +178,12 @@ class _Run:
                     "lower the rate of the recipe, or look at the texts of that step",
                 )
             losses += loss * len(batch)
-            hits += int(((logits > 0) == (labels > 0.5)).sum())
+            hits += sum((z > 0) == bool(self.training.labels[i]) for z, i in zip(logits, batch, strict=True))
             self.step += 1
         return losses / size, hits / size
 
-    def _update(self, ids: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-        """Take one step on ids [B, T] and labels [B]; returns logits [B] and the loss before the step."""
+    def _update(self, ids: Tensor, targets: Tensor) -> tuple[list[float], float]:
+        """Take one step on ids [B, T] and targets [B]; returns B logits and the loss, both of before the step."""
         rate = learning_rate(self.step, self.total_steps, self.recipe)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -184,9 +191,9 @@ class _Run:
             logits: Tensor = self.model(drop_words(ids, self.recipe.word_dropout))
         # In float32: bfloat16 has three digits, too few for a logarithm near zero.
         logits = logits.float()
-        loss = functional.binary_cross_entropy_with_logits(logits, labels)
+        loss = functional.binary_cross_entropy_with_logits(logits, targets)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
-        return logits.detach(), loss.item()
+        return logits.tolist(), loss.item()

@@ -224,7 +224,7 @@ class Lease:
             socket.gethostname(),
             ProcessId.of(os.getpid()),
             verb,
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
         _write(descriptor, self._owner)
 

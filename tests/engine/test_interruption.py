@@ -66,6 +66,21 @@ def _assert_whole(rig: Rig, wanted: dict[str, dict[str, Any]] = WANTED) -> None:
     assert rig.recorded()["first"].outputs["address"] == "first.local"
 
 
+def _killed(rig: Rig, when: Callable[[], bool], wanted: dict[str, dict[str, Any]]) -> None:
+    """Run `up`, and kill the engine as soon as `when` is true."""
+
+    def kill() -> None:
+        _until(when)
+        time.sleep(0.2)
+        rig.engine.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(DeployError, match="killed"):
+        rig.run("up", wanted)
+    killer.join()
+
+
 @pytest.fixture
 def victim(rig: Rig) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts a separate llmctl process that updates the stack."""
@@ -229,16 +244,7 @@ def test_an_interrupted_replacement_leaves_one_resource(rig: Rig) -> None:
     rig.run("up", {**WANTED, "second": {"size": 2, "after": "first", "kind": "x"}})
     wanted = {**WANTED, "second": {"size": 2, "after": "first", "kind": "y"}}
     rig.things.plan.slow["create", "second"] = 2.0
-    killer = threading.Thread(
-        target=lambda: (
-            _until(lambda: rig.things.store().get("second", {}).get("kind") == "y"),
-            rig.engine.kill(),
-        )
-    )
-    killer.start()
-    with pytest.raises(DeployError):
-        rig.run("up", wanted)
-    killer.join()
+    _killed(rig, lambda: rig.things.store().get("second", {}).get("kind") == "y", wanted)
     assert _pending(rig) == ("creating second",)
 
     assert _heal(rig)[-1] == "took over second, which an interrupted create had made"
@@ -246,6 +252,19 @@ def test_an_interrupted_replacement_leaves_one_resource(rig: Rig) -> None:
     rig.run("up", wanted)
     _assert_whole(rig, wanted)
     assert rig.things.log().count("create:second") == 2  # the first one, and its replacement
+
+
+def test_a_replacement_interrupted_between_delete_and_create_is_completed(rig: Rig) -> None:
+    rig.run("up", {**WANTED, "second": {"size": 2, "after": "first", "kind": "x"}})
+    wanted = {**WANTED, "second": {"size": 2, "after": "first", "kind": "y"}}
+    rig.things.plan.late["create", "second"] = 60.0
+    _killed(rig, lambda: rig.things.log().count("create:second") == 2, wanted)
+    assert _pending(rig) == ("creating second",)
+
+    assert _heal(rig)[-1] == "forgot the interrupted create of second: it is not there"
+
+    rig.run("up", wanted)
+    _assert_whole(rig, wanted)
 
 
 @pytest.mark.parametrize("verb", ["update", "delete"])

@@ -136,6 +136,14 @@ def test_what_exists_but_does_not_work_is_recorded_and_tried_again(rig: Rig) -> 
     assert rig.things.log() == ["create:first", "update:first"]
 
 
+def test_an_input_that_is_refused_is_named_and_nothing_is_done(rig: Rig) -> None:
+    with pytest.raises(DeployError, match="size.*must not be negative: -1"):
+        rig.run("up", _wanted(size=-1))
+
+    assert rig.things.log() == []
+    assert rig.recorded() == {}
+
+
 def test_an_error_of_the_program_comes_back_as_it_was_raised(rig: Rig) -> None:
     def program() -> None:
         raise DeployError("the bundle is damaged", fix="train again")

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 
 from llmctl_infra.errors import ResourceError
-from llmctl_infra.provider.handler import Handler, PartialError, Props
+from llmctl_infra.provider.handler import CheckFailure, Handler, PartialError, Props
 
 TYPE = "llmctl:test:Thing"
 
@@ -64,6 +64,10 @@ class Things(Handler):
 
     def _wait(self, verb: str, name: str) -> None:
         time.sleep(self.plan.slow.get((verb, name), 0.0))
+
+    def check(self, news: Props) -> tuple[Props, list[CheckFailure]]:
+        small = isinstance(news.get("size"), int) and news["size"] < 0
+        return news, [CheckFailure("size", f"must not be negative: {news['size']}")] if small else []
 
     def create(self, name: str, inputs: Props) -> tuple[str, Props]:
         error = self.plan.fail.get(("create", name))

@@ -20,7 +20,8 @@ def texts(seed: int, count: int) -> Encoded:
     """Random words with random labels: nothing to learn but the texts themselves."""
     chance = random.Random(seed)
     ids = [[chance.randrange(2, 60) for _ in range(chance.randrange(3, 15))] for _ in range(count)]
-    return Encoded(ids, [i % 2 for i in range(count)])
+    labels = [i % 2 for i in range(count)]
+    return Encoded(ids, [float(label) for label in labels], labels)
 
 
 def run(recipe: Recipe, training: Encoded | None = None, validation: Encoded | None = None) -> Trained:

@@ -31,7 +31,7 @@ def logs(
     ] = None,
     component: Annotated[
         Literal["server", "gateway", "supervisor", "requests"] | None,
-        typer.Option("--component", help="Only this component; `requests` is the gateway's access log"),
+        typer.Option("--component", help="Only this component; `requests` has a line for each request"),
     ] = None,
 ) -> None:
     """Show what the processes of a stack wrote, oldest first."""

@@ -85,6 +85,7 @@ def test_columns_are_as_wide_as_their_widest_cell_and_end_without_spaces() -> No
         "bbb  -",
         "c    100  long last cell",
     ]
+    assert columns([("\x1b[32mok\x1b[0m", 1), ("bad", 2)]) == ["\x1b[32mok\x1b[0m   1", "bad  2"]
     assert columns([]) == []
     assert columns([("alone",)]) == ["alone"]
 

@@ -32,9 +32,9 @@ resources  8
 locked by  ada pid 7
 pending    create gateway
 
-component  name        pid  address         up     restarts  state
-gateway    gateway     11   127.0.0.1:8080  1h02m  0         ready
-server     server-1-0  -    -               -      3         crashed
+component  name        state    up     restarts  pid  address
+gateway    gateway     ready    1h02m  0         11   127.0.0.1:8080
+server     server-1-0  crashed  -      3         -    -
 
 server-1-0:
   line one

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.server
 import importlib.metadata
 import json
 import multiprocessing
@@ -229,6 +230,41 @@ def test_a_site_that_does_not_answer_is_given_up_quickly(
 
     with pytest.raises(NotThisWay, match="cannot be reached"):
         install.official(tmp_path, _ignore)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_official_installer_runs_in_a_process_of_its_own(
+    home: Home, monkeypatch: pytest.MonkeyPatch, works: bool
+) -> None:
+    made = (
+        f"import pathlib, os, sys\nout = sys.argv[1] + '/bin/pulumi'\n{GOOD}"
+        if works
+        else "raise SystemExit('403')"
+    )
+    monkeypatch.setattr(install, "_OFFICIAL", made)
+    told: list[str] = []
+
+    with http.server.HTTPServer(("127.0.0.1", 0), _Site) as site:
+        monkeypatch.setattr(install, "_INSTALLER", f"http://127.0.0.1:{site.server_port}/install.sh")
+        thread = threading.Thread(target=site.handle_request)
+        thread.start()
+        if works:
+            found = ensure_cli(home, told.append, {"PATH": "/nowhere"}, [install.official])
+            assert found.origin == "managed"
+        else:
+            with pytest.raises(EngineMissing, match="403"):
+                ensure_cli(home, told.append, {"PATH": "/nowhere"}, [install.official])
+        thread.join()
+    assert told[0] == "downloading the Pulumi CLI: 0 s"
+
+
+class _Site(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
 
 
 def _ensure_slowly(home: Home, started: Path) -> None:

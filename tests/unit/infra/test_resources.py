@@ -20,6 +20,8 @@ from llmctl_infra.local.provider import handlers
 
 NOUNS = sorted(token.rsplit(":", 1)[1] for token in handlers(write_bundle))
 HANDLERS = {token.rsplit(":", 1)[1]: handler for token, handler in handlers(write_bundle).items()}
+# How a secret is marked on the wire (pulumi/pulumi, sdk/python/lib/pulumi/runtime/rpc.py).
+SIGNATURE, SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 NESTED = {
     resources.ServedModelArgs: server_inputs.ServedModel,
     resources.KnownKeyArgs: server_inputs.KnownKey,
@@ -114,7 +116,8 @@ def test_a_program_sends_what_the_handler_takes_and_wraps_secrets() -> None:
     assert sent["model"]["objectPath"] == "/object"
     assert sent["settings"] == {"LLMCTL_MAX_TOKENS": "10"}
     assert "requestLogPath" not in sent
-    _, failures = HANDLERS["Servers"].check(sent)
+    assert sent["environment"] == {SIGNATURE: SECRET, "value": {"TOKEN": "hush"}}
+    _, failures = HANDLERS["Servers"].check({**sent, "environment": sent["environment"]["value"]})
     assert failures == []
     assert ["/made", {"TOKEN": "hush"}, "made"] in seen
     assert True in seen

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmctl_server.buckets import MAX_PADDED_TOKENS, SLACK, STRETCH, cut
+from llmctl_server.buckets import MAX_PADDED_TOKENS, RUN_COST_TOKENS, cut
 
 LENGTHS = st.lists(st.integers(1, 1200), max_size=200)
 
@@ -23,10 +23,11 @@ def test_no_bucket_of_several_texts_exceeds_the_padded_tokens(lengths: list[int]
 
 
 @given(LENGTHS)
-def test_no_text_is_padded_much_beyond_its_own_length(lengths: list[int]) -> None:
+def test_padding_never_costs_more_than_the_runs_it_saves(lengths: list[int]) -> None:
     for bucket in cut(lengths):
         found = [lengths[index] for index in bucket]
-        assert max(found) <= STRETCH * min(found) + SLACK
+        padding = max(found) * len(found) - sum(found)
+        assert padding <= RUN_COST_TOKENS * (len(found) - 1)
 
 
 @given(LENGTHS)
@@ -37,12 +38,11 @@ def test_short_texts_are_answered_first(lengths: list[int]) -> None:
 
 
 @given(LENGTHS)
-def test_two_neighbouring_buckets_could_not_have_been_one(lengths: list[int]) -> None:
-    buckets = cut(lengths)
-    for bucket, following in itertools.pairwise(buckets):
-        longest = lengths[following[0]]
-        too_many = (len(bucket) + 1) * longest > MAX_PADDED_TOKENS
-        assert too_many or longest > STRETCH * lengths[bucket[0]] + SLACK
+def test_a_text_is_refused_by_a_bucket_only_for_a_reason(lengths: list[int]) -> None:
+    for bucket, following in itertools.pairwise(cut(lengths)):
+        first = lengths[following[0]]
+        too_many = (len(bucket) + 1) * first > MAX_PADDED_TOKENS
+        assert too_many or len(bucket) * (first - lengths[bucket[-1]]) > RUN_COST_TOKENS
 
 
 def test_texts_of_one_length_share_a_run() -> None:
