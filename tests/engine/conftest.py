@@ -61,3 +61,4 @@ def rig(tmp_path: Path, pulumi_cli: Path) -> Iterator[Rig]:
     things = Things(tmp_path / "store")
     with ProviderHost({TYPE: things}) as host:
         yield Rig(home, Engine(home, pulumi_cli), things, host)
+        things.over.set()

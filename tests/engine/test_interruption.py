@@ -180,12 +180,7 @@ def test_a_second_signal_stops_at_once_and_recovery_takes_over_what_was_made(
 
 def test_a_killed_engine_in_the_middle_of_a_create_is_mended(rig: Rig) -> None:
     rig.things.plan.slow["create", "second"] = 2.0
-    killer = threading.Thread(target=lambda: (_until(rig.things.file("second").exists), rig.engine.kill()))
-    killer.start()
-
-    with pytest.raises(DeployError, match="killed"):
-        rig.run("up", WANTED)
-    killer.join()
+    _killed(rig, rig.things.file("second").exists, WANTED)
 
     assert len(rig.pulumi_locks()) == 1
     actions = _heal(rig)
@@ -274,13 +269,7 @@ def test_an_interrupted_change_is_forgotten_and_read_again(rig: Rig, verb: str) 
     if verb == "delete":
         wanted = {name: WANTED[name] for name in ("first", "second")}
     rig.things.plan.slow[verb, "third"] = 2.0
-    killer = threading.Thread(
-        target=lambda: (_until(lambda: f"{verb}:third" in rig.things.log()), time.sleep(0.2), rig.engine.kill())
-    )
-    killer.start()
-    with pytest.raises(DeployError):
-        rig.run("up", wanted)
-    killer.join()
+    _killed(rig, lambda: f"{verb}:third" in rig.things.log(), wanted)
     kind = {"update": "updating", "delete": "deleting"}[verb]
     assert _pending(rig) == (f"{kind} third",)
 

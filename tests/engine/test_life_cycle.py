@@ -137,7 +137,7 @@ def test_what_exists_but_does_not_work_is_recorded_and_tried_again(rig: Rig) -> 
 
 
 def test_an_input_that_is_refused_is_named_and_nothing_is_done(rig: Rig) -> None:
-    with pytest.raises(DeployError, match="size.*must not be negative: -1"):
+    with pytest.raises(DeployError, match=r"size.*must not be negative: -1"):
         rig.run("up", _wanted(size=-1))
 
     assert rig.things.log() == []

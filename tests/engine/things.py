@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,7 @@ class Things(Handler):
     def __init__(self, folder: Path, plan: Plan | None = None) -> None:
         self.folder = folder
         self.plan = plan or Plan()
+        self.over = threading.Event()
         folder.mkdir(exist_ok=True)
 
     def file(self, name: str) -> Path:
@@ -60,10 +61,14 @@ class Things(Handler):
             log.write(f"{verb}:{name}\n")
         if error := self.plan.fail.get((verb, name)):
             raise error
-        time.sleep(self.plan.late.get((verb, name), 0.0))
+        self._pause(self.plan.late.get((verb, name), 0.0))
 
     def _wait(self, verb: str, name: str) -> None:
-        time.sleep(self.plan.slow.get((verb, name), 0.0))
+        self._pause(self.plan.slow.get((verb, name), 0.0))
+
+    def _pause(self, seconds: float) -> None:
+        if seconds and self.over.wait(seconds):
+            raise ResourceError("the test is over")
 
     def check(self, news: Props) -> tuple[Props, list[CheckFailure]]:
         small = isinstance(news.get("size"), int) and news["size"] < 0

@@ -24,6 +24,7 @@ from llmctl_stacks.engine.language import Language, Program
 
 _WORKERS = 8  # the CLI keeps at most a handful of calls open: Run, StreamEvents, and short questions
 _NO_PROXY = "no_grpc_proxy"
+_BEGIN_PATIENCE = 0.2  # seconds for a stream to be noticed that the CLI opened just before it ended
 _STREAM_PATIENCE = 5.0  # seconds for the last events to arrive after the CLI has ended
 
 
@@ -35,17 +36,20 @@ class ProgramServer:
         address: `127.0.0.1:<port>`.
         failure: what the program raised, or None.
         unheard: what the receiver of events raised first, or None.
+        began: set when the CLI opens its stream of events; one that fails early never does.
         ended: set when the CLI has sent its last event.
     """
 
     address: str = ""
     failure: BaseException | None = None
     unheard: BaseException | None = None
+    began: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def drain(self) -> None:
-        """Wait until the CLI's last event has arrived."""
-        self.ended.wait(_STREAM_PATIENCE)
+        """Wait until the last event of a CLI that has ended has arrived."""
+        if self.began.wait(_BEGIN_PATIENCE):
+            self.ended.wait(_STREAM_PATIENCE)
 
 
 @contextmanager
@@ -79,6 +83,7 @@ class _Events(events_pb2_grpc.EventsServicer):
         self, request_iterator: Iterator[events_pb2.EventRequest], context: grpc.ServicerContext
     ) -> empty_pb2.Empty:
         del context
+        self._state.began.set()
         try:
             for request in request_iterator:
                 self._hand_over(request.event)
