@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 from llmctl_stacks.engine import recovery, state
 from llmctl_stacks.engine.events import Event, notice, phase
@@ -19,6 +19,8 @@ from llmctl_stacks.lifecycle.options import Observer, Options
 from llmctl_stacks.lock import StackLock
 from llmctl_stacks.results import LockStatus
 from llmctl_stacks.targets import LAYERS, Attached, Target, open_target
+
+_TELL_SECONDS = 15.0  # a build takes minutes; a log needs no line a second
 
 
 @dataclass
@@ -134,7 +136,9 @@ def operation(verb: str, options: Options, observe: Observer, *, locked: bool = 
         yield current
 
 
-def _lock(stack: ExitStack, context: Context, verb: str, options: Options, observe: Observer) -> Any:
+def _lock(
+    stack: ExitStack, context: Context, verb: str, options: Options, observe: Observer
+) -> Callable[[int], None]:
     def waiting(status: LockStatus) -> None:
         observe(notice(f"waiting for {status.owner}, which is running `{status.verb}`"))
 
@@ -147,5 +151,14 @@ def _nothing(pid: int) -> None:
     del pid
 
 
-def _cli(context: Context, observe: Observer) -> Any:
-    return ensure_cli(context.home, lambda line: observe(notice(line))).path
+def _cli(context: Context, observe: Observer) -> Path:
+    """Find the engine; where it must be installed or built, say so now and then."""
+    told = -_TELL_SECONDS
+
+    def progress(line: str) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            observe(notice(line))
+
+    return ensure_cli(context.home, progress).path

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import time
+from contextlib import suppress
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +24,16 @@ def process_of(product: Product, component: str) -> psutil.Process:
     status = product.good("status")
     pid = next(replica["pid"] for replica in status["replicas"] if replica["component"] == component)
     return psutil.Process(pid)
+
+
+def post(product: Product, body: bytes, key: str) -> tuple[int, Any]:
+    """Status and JSON of one request; a server may answer and hang up before it has read the body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(product), timeout=30)
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    with suppress(ConnectionError):
+        connection.request("POST", "/v1/classify", body, headers)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
 
 
 def healthy(product: Product) -> bool:
@@ -102,17 +116,43 @@ def test_a_deleted_store_is_drift_and_comes_back(running: Product) -> None:
         (json.dumps({"text": 7}).encode(), 422),
         (json.dumps({"text": "word " * 100_000}).encode(), 422),
         (json.dumps({"text": "\U0001f600 fine \U0001f44d"}).encode(), 200),
+        (json.dumps({"text": "a NUL \0 inside"}).encode(), 422),
     ],
 )
 def test_bad_bodies_get_an_error_object_and_never_a_5xx(running: Product, body: bytes, status: int) -> None:
-    path = running.folder / "body"
-    path.write_bytes(body)
+    found, answer = post(running, body, running.key)
 
-    asked = running("invoke", "local", "--data", f"@{path}", "--output", "json")
+    assert found == status, answer
+    assert status == 200 or answer["error"]["message"]
 
-    answer = json.loads(asked.stdout)
-    assert answer["status"] == status, answer
-    assert status == 200 or answer["body"]["error"]["message"]
+
+def test_a_wrong_key_is_401_and_a_body_of_100_mb_is_413_before_it_is_sent(running: Product) -> None:
+    wrong, refusal = post(running, b'{"text": "x"}', "llmctl_wrong")
+    started = time.monotonic()
+    huge, _ = post(running, b"x" * (100 << 20), running.key)
+
+    assert (wrong, refusal["error"]["type"]) == (401, "authentication_error")
+    assert huge == 413
+    assert time.monotonic() - started < 5
+
+
+def test_clients_that_hang_up_or_dawdle_hold_nobody_up(running: Product) -> None:
+    port = port_of(running)
+    fields = ("host: x", f"authorization: Bearer {running.key}", "content-length: 900")
+    head = "\r\n".join(("POST /v1/classify HTTP/1.1", *fields, "", ""))
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(32)]
+    for client in slow:
+        client.sendall(head.encode() + b'{"text": "')
+    for client in slow[:16]:
+        client.close()
+
+    with Load(port, running.key, clients=4) as load:
+        time.sleep(1.0)
+    for client in slow[16:]:
+        client.close()
+
+    assert load.tally.answered > 50
+    assert load.tally.failed == 0
 
 
 def test_the_key_is_in_no_log_state_or_work_file(running: Product) -> None:

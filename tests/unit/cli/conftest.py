@@ -15,7 +15,7 @@ from llmctl.app import app
 from llmctl.console import Console
 from llmctl_stacks import lifecycle, results
 from llmctl_stacks.engine.events import Event
-from llmctl_stacks.errors import LlmctlError, NotFoundError
+from llmctl_stacks.errors import NotFoundError
 from llmctl_stacks.lifecycle import Observer, Options
 
 AT = "2030-01-02T03:04:05.678Z"
@@ -227,10 +227,3 @@ def llmctl(fake: FakeLifecycle) -> Llmctl:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person who can be asked."""
     monkeypatch.setattr(Console, "can_ask", property(lambda self: True))
-
-
-@pytest.fixture(params=[cls for cls in LlmctlError.__subclasses__() if cls.__module__ == "llmctl_stacks.errors"])
-def error_class(request: pytest.FixtureRequest) -> type[LlmctlError]:
-    """Every class of the error tree, one after the other."""
-    cls: type[LlmctlError] = request.param
-    return cls
