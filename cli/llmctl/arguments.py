@@ -13,7 +13,8 @@ def complete_stack(ctx: typer.Context, incomplete: str) -> list[str]:
 
     Looks at file names only: the configuration package needs pydantic and yaml, too slow for a Tab key.
     """
-    config: Path | None = ctx.params.get("config") or ctx.find_root().params.get("config")
+    given = ctx.params.get("config") or ctx.find_root().params.get("config")
+    config = Path(given) if given else None
     here = Path.cwd()
     roots = [config if config.is_dir() else config.parent] if config else [here, *here.parents]
     root = next((folder for folder in roots if (folder / "llmctl.yaml").exists()), None)
