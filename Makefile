@@ -61,7 +61,7 @@ format: $(VENV)/dev.stamp ## Rewrite the code in the project's format
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/train.stamp ## Measure, and write docs/benchmarks.md
-	@LLMCTL_PULUMI=$$($(BIN)/python -m llmctl_stacks.engine) $(BIN)/python -m benchmarks
+	@LLMCTL_PULUMI=$$($(BIN)/python -m llmctl_stacks.engine) PYTHONPATH=tests $(BIN)/python -m benchmarks
 
 model: $(VENV)/train.stamp ## Fetch the data, train, and compare with the shipped model
 	@$(BIN)/python -m llmctl_model --check

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from llmctl_stacks.engine.events import notice
 from llmctl_stacks.lifecycle.context import open_context
 from llmctl_stacks.lifecycle.operation import Operation, operation
 from llmctl_stacks.lifecycle.options import Observer, Options
@@ -33,8 +32,6 @@ def recover(options: Options, observe: Observer) -> Recovery:
                 *actions,
                 *(f"ended {name}, which the state knows nothing of" for name in current.target.sweep()),
             )
-        if not actions:
-            observe(notice("nothing to mend"))
         return Recovery(current.context.stack, actions)
 
 
