@@ -28,8 +28,8 @@ A fresh project with two servers on this machine; each figure is the median of w
 
 ## The server beside its peers
 
-Requests per second (p50/p99 in ms) by kind of text and number of clients: S are short texts (about 23 tokens), L long
-ones (about 280), cN means N clients. "ours xN" is how many times llmctl's rate is that of the peer, in the same run.
+Requests per second (p50/p99 in ms) by kind of text and number of clients: S are short texts (about 23 tokens),
+L long ones (about 280), cN means N clients. "ours xN": llmctl's rate is N times that of the peer, in the same run.
 llmctl has API keys, limits, metrics and the request log on; the peers have none of them. All use two threads.
 FastAPI + torch f32 calls the same model, unquantized, at the true length of each text.
 

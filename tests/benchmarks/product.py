@@ -87,7 +87,7 @@ def _figures(product: Product, rounds: int) -> list[Figure]:
 
 
 def gateway_cost(product: Product) -> tuple[float, float]:
-    """p50 in ms of one client that asks a server directly and through the gateway, in turns, so that drift cancels."""
+    """p50 in ms of one client, asking a server directly and through the gateway in turns: drift cancels."""
     replicas = product.good("status")["replicas"]
     ports = [
         int(next(each["address"] for each in replicas if each["component"] == component).rsplit(":", 1)[1])

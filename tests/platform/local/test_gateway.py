@@ -96,9 +96,7 @@ def test_the_admin_interface_is_on_no_port(running: LocalStack) -> None:
 
 
 def test_files_with_keys_are_private(running: LocalStack) -> None:
-    readable = [
-        path for path in running.root.rglob("*") if path.is_file() and path.stat().st_mode & 0o077
-    ]
+    readable = [path for path in running.root.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
     assert readable == []
 
 

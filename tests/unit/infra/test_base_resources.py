@@ -101,7 +101,9 @@ def test_an_interrupted_create_is_found_and_an_unmade_one_is_not(tmp_path: Path,
     assert key.find({"name": "default", "path": str(tmp_path / "key"), "value": UNKNOWN}) is None
 
 
-def test_deleting_twice_is_fine_and_leaves_nothing(tmp_path: Path, kms: Resource, store: Resource, model: Resource) -> None:
+def test_deleting_twice_is_fine_and_leaves_nothing(
+    tmp_path: Path, kms: Resource, store: Resource, model: Resource
+) -> None:
     log = Resource("RequestLog", path=tmp_path / "logs" / "requests.sqlite", retentionDays=1)
     key = Resource("ApiKey", name="default", path=tmp_path / "keys" / "default")
     for _ in range(2):
@@ -112,7 +114,14 @@ def test_deleting_twice_is_fine_and_leaves_nothing(tmp_path: Path, kms: Resource
 
 def test_inputs_of_the_wrong_kind_are_refused_all_at_once_unless_still_unknown() -> None:
     _, failures = ALL["llmctl:local:Model"].check(
-        {"storePath": UNKNOWN, "kmsKeyPath": "/k", "kmsKeyId": 3, "name": "Not good", "digest": UNKNOWN, "extra": 1}
+        {
+            "storePath": UNKNOWN,
+            "kmsKeyPath": "/k",
+            "kmsKeyId": 3,
+            "name": "Not good",
+            "digest": UNKNOWN,
+            "extra": 1,
+        }
     )
     assert sorted(each.property for each in failures) == ["extra", "kmsKeyId", "name", "source"]
 
@@ -200,7 +209,9 @@ def test_a_deleted_object_is_gone_and_a_lost_record_is_drift(model: Resource) ->
     assert model.refresh() is None
 
 
-def test_a_bundle_that_is_not_what_was_asked_for_is_refused_and_nothing_is_left(model: Resource, bundle: Path) -> None:
+def test_a_bundle_that_is_not_what_was_asked_for_is_refused_and_nothing_is_left(
+    model: Resource, bundle: Path
+) -> None:
     (bundle / "model.onnx").write_bytes(b"other")
     folder = Path(model.outputs["objectPath"]).parent
     before = sorted(folder.iterdir())
@@ -269,7 +280,9 @@ def test_a_file_without_a_key_is_drift_and_an_update_makes_one(tmp_path: Path) -
 def insert(path: Path, moments: list[float]) -> None:
     row = ("id", "server-1", "", "attention", "default", "/v1/classify", 200, 1, 3, 0.1, 2.0, 2.2, None)
     with sqlite3.connect(path) as log:
-        log.executemany("INSERT INTO requests VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [(each, *row) for each in moments])
+        log.executemany(
+            "INSERT INTO requests VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [(each, *row) for each in moments]
+        )
     log.close()
 
 

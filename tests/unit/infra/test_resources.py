@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -46,29 +46,46 @@ def defaults_of_inputs(inputs: type[BaseModel]) -> dict[str, Any]:
     return found
 
 
-def collect(program: Callable[[], Any]) -> dict[str, mocks.MockResourceArgs]:
-    """The resources that a program declares, by name, as they go over the wire."""
-    found: dict[str, mocks.MockResourceArgs] = {}
+Collect = Callable[[Callable[[], Any]], dict[str, mocks.MockResourceArgs]]
 
-    class Recorder(mocks.Mocks):
-        def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-            found[args.name] = args
-            return f"{args.name}-id", {**args.inputs, "keyId": "made", "endpointsPath": "/made", "drift": []}
 
-        def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-            return {}
+@pytest.fixture
+def collect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collect]:
+    """Runs a program; the resources that it declares, by name, as they go over the wire."""
+    loops: list[asyncio.AbstractEventLoop] = []
 
-    def run() -> None:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        mocks.set_mocks(Recorder(), project="p", stack="local")
-        settings.ROOT.set(None)
-        loop.run_until_complete(run_in_stack(program))
+    def new_loop() -> asyncio.AbstractEventLoop:
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+        return loops[-1]
+
+    # The mock monitor makes a loop in each of its threads and never closes one.
+    monkeypatch.setattr(mocks, "_ensure_event_loop", new_loop)
+
+    def collected(program: Callable[[], Any]) -> dict[str, mocks.MockResourceArgs]:
+        found: dict[str, mocks.MockResourceArgs] = {}
+
+        class Recorder(mocks.Mocks):
+            def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+                found[args.name] = args
+                return f"{args.name}-id", {**args.inputs, "keyId": "made", "endpointsPath": "/made", "drift": []}
+
+            def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+                return {}
+
+        def run() -> None:
+            loop = new_loop()
+            mocks.set_mocks(Recorder(), project="p", stack="local")
+            settings.ROOT.set(None)
+            loop.run_until_complete(run_in_stack(program))
+            asyncio.set_event_loop(None)
+
+        contextvars.copy_context().run(run)
+        return found
+
+    yield collected
+    for loop in loops:
         loop.close()
-        asyncio.set_event_loop(None)
-
-    contextvars.copy_context().run(run)
-    return found
 
 
 @pytest.mark.parametrize("noun", NOUNS)
@@ -87,7 +104,7 @@ def test_nested_args_and_inputs_have_the_same_fields(args: type, inputs: type[Ba
     assert {each.name for each in fields(args)} == set(inputs.model_fields)
 
 
-def test_a_program_sends_what_the_handler_takes_and_wraps_secrets() -> None:
+def test_a_program_sends_what_the_handler_takes_and_wraps_secrets(collect: Collect) -> None:
     seen: list[Any] = []
 
     async def program() -> None:

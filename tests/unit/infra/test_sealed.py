@@ -14,7 +14,9 @@ from llmctl_infra.local.sealed import DamagedError, Sealer, WrongKeyError, key_i
 KEY = bytes(range(32))
 NAME = "attention"
 # The fixture's folder is shared by the examples of one test; each example overwrites the file.
-shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+shared_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
 sizes = st.sampled_from([0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 200])
 
 
@@ -61,7 +63,9 @@ def test_any_flipped_bit_is_refused(tmp_path: Path, size: int, data: st.DataObje
 
 @shared_folder
 @given(size=sizes, data=st.data())
-def test_any_truncation_is_refused_also_at_the_end_of_a_chunk(tmp_path: Path, size: int, data: st.DataObject) -> None:
+def test_any_truncation_is_refused_also_at_the_end_of_a_chunk(
+    tmp_path: Path, size: int, data: st.DataObject
+) -> None:
     path = tmp_path / "object"
     digest = seal(os.urandom(size), path)
     raw = path.read_bytes()

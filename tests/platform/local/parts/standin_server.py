@@ -34,7 +34,9 @@ class Handler(BaseHTTPRequestHandler):
                 STATE["active"] += 1
             try:
                 time.sleep(float(self.headers.get("x-seconds") or ENV.get("STANDIN_SECONDS", "0.002")))
-                self.answer(200, {"replica": ENV["LLMCTL_REPLICA"], "pid": os.getpid(), "mark": ENV.get("STANDIN_MARK")})
+                self.answer(
+                    200, {"replica": ENV["LLMCTL_REPLICA"], "pid": os.getpid(), "mark": ENV.get("STANDIN_MARK")}
+                )
             finally:
                 with LOCK:
                     STATE["active"] -= 1
