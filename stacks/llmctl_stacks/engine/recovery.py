@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ Find: TypeAlias = Callable[[str, Mapping[str, Any]], tuple[str, Mapping[str, Any
 """`ProviderHost.find`: from type and inputs, the id and outputs of the resource, when it is there."""
 
 _BACKUPS_KEPT = 5
+_ENDING_SECONDS = 3.0
 _PROVIDERS = "pulumi:providers:"
 
 
@@ -198,7 +200,7 @@ def _unlock(home: Home, spec: StackSpec) -> list[int]:
         with suppress(ValueError):  # a lock that was cut off while it was written
             lock = json.loads(path.read_bytes())
         pid, host = int(lock.get("pid", 0)), lock.get("hostname", socket.gethostname())
-        if host != socket.gethostname() or _is_engine(pid):
+        if host != socket.gethostname() or not _gone(pid):
             raise LockedError(
                 f"the engine's state of {spec} is locked",
                 f"by {lock.get('username')}@{host} pid {pid} since {lock.get('timestamp')}",
@@ -207,6 +209,16 @@ def _unlock(home: Home, spec: StackSpec) -> list[int]:
         path.unlink(missing_ok=True)
         removed.append(pid)
     return removed
+
+
+def _gone(pid: int) -> bool:
+    """Whether the engine with this process id has ended; one that was just killed takes a moment."""
+    end = time.monotonic() + _ENDING_SECONDS
+    while _is_engine(pid):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _is_engine(pid: int) -> bool:
