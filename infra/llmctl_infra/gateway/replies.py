@@ -63,4 +63,5 @@ def _mapper(reply: _Reply) -> Document:
 
 
 def _error(kind: str, code: str, message: str) -> Document:
-    return {"json_format": {"error": {"message": message, "type": kind, "code": code, "param": None}}}
+    fields = {"message": message, "type": kind, "code": code, "param": None, "request_id": "%REQ(X-REQUEST-ID)%"}
+    return {"json_format": {"error": fields}}

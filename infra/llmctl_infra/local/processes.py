@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 import psutil
 
+from llmctl_infra.local.waiting import wait_until
 from llmctl_infra.names import STACK_ID_VARIABLE
 
 _ROUNDS = 5
+_FORCED_SECONDS = 5.0
 
 
 def of_stack(stack_id: str) -> tuple[psutil.Process, ...]:
@@ -44,10 +46,10 @@ def end(processes: Iterable[psutil.Process], grace: float) -> tuple[str, ...]:
     ended = {process: describe(process) for process in processes}
     for process in ended:
         _signal(process, force=False)
-    _, left = psutil.wait_procs(list(ended), timeout=grace)
-    for process in left:
-        _signal(process, force=True)
-    psutil.wait_procs(left, timeout=5)
+    if not wait_until(lambda: all(map(_is_gone, ended)), grace):
+        for process in ended:
+            _signal(process, force=True)
+        wait_until(lambda: all(map(_is_gone, ended)), _FORCED_SECONDS)
     return tuple(ended.values())
 
 
@@ -65,6 +67,14 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return process.environ()
     except (psutil.Error, OSError):  # of another user, or gone meanwhile
         return {}
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; that nobody has asked for its exit status yet does not matter."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _signal(process: psutil.Process, *, force: bool) -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from llmctl_infra.errors import ResourceError
 from llmctl_infra.local.base import DRIFT, LocalHandler, Observed
 from llmctl_infra.local.files import content_drift, remove
-from llmctl_infra.local.fleet import Fleet, endpoints_text, load_fleet
+from llmctl_infra.local.fleet import Fleet, Replica, endpoints_text, load_fleet
 from llmctl_infra.local.launch import keys_path, keys_text, replica_drift
 from llmctl_infra.local.paths import StackPaths
 from llmctl_infra.local.probe import is_ready
 from llmctl_infra.local.rollout import Rollout
 from llmctl_infra.local.server_inputs import ServersInputs
-from llmctl_infra.local.supervisor_client import SupervisorClient
+from llmctl_infra.local.supervisor_client import ProcessInfo, SupervisorClient
+from llmctl_infra.local.waiting import wait_until
 from llmctl_infra.provider.codec import UNKNOWN
 from llmctl_infra.provider.handler import Props
 
-_SETTLE_SECONDS = 5.0
+_SETTLE_SECONDS = 3.0
 
 
 class Servers(LocalHandler[ServersInputs]):
@@ -81,23 +81,29 @@ class Servers(LocalHandler[ServersInputs]):
 
 
 def _not_serving(inputs: ServersInputs, fleet: Fleet) -> tuple[str, ...]:
-    """Servers that do not run or are not ready; one that just starts again gets a moment."""
+    """Servers that do not run or are not ready; those that are just starting again get a moment."""
+    client = SupervisorClient(inputs.supervisor_socket)
+    found: tuple[str, ...] = ()
+
+    def all_serve() -> bool:
+        nonlocal found
+        running = client.processes()
+        found = tuple(each for replica in fleet.serving if (each := _trouble(replica, running.get(replica.name))))
+        return not found
+
     try:
-        running = SupervisorClient(inputs.supervisor_socket).processes()
+        wait_until(all_serve, _SETTLE_SECONDS)
     except ResourceError as error:
         return (str(error),)
-    found = []
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    for replica in fleet.serving:
-        info = running.get(replica.name)
-        if info is None or not info.alive:
-            found.append(f"{replica.name} is {info.state if info else 'unknown to the supervisor'}")
-            continue
-        while not (ready := is_ready(*replica.address)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if not ready:
-            found.append(f"{replica.name} runs but is not ready")
-    return tuple(found)
+    return found
+
+
+def _trouble(replica: Replica, info: ProcessInfo | None) -> str:
+    if info is None:
+        return f"{replica.name} is unknown to the supervisor"
+    if not info.alive:
+        return f"{replica.name} is {info.state}"
+    return "" if is_ready(*replica.address) else f"{replica.name} is not ready"
 
 
 def _outputs(inputs: ServersInputs, fleet: Fleet) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def add_client(stack: LocalStack, name: str) -> str:
 
 def error(body: bytes) -> dict[str, object]:
     found = json.loads(body)["error"]
-    assert set(found) == {"message", "type", "code", "param"}
+    assert set(found) == {"message", "type", "code", "param", "request_id"}
     return found
 
 

@@ -86,7 +86,7 @@ def test_a_server_that_cannot_start_leaves_the_old_ones_in_service(stack: LocalS
 
 def test_a_server_that_never_becomes_ready_is_given_up(stack: LocalStack) -> None:
     stack.up()
-    with pytest.raises(ResourceError, match="not ready after 1.5 s"):
+    with pytest.raises(ResourceError, match=r"not ready after 1\.5 s"):
         stack.update("Servers", settings={"STANDIN_START_SECONDS": "60"}, startSeconds=1.5)
     assert stack.classify()[0] == 200
 

@@ -46,7 +46,7 @@ def test_what_is_sealed_in_any_pieces_comes_out_again(tmp_path: Path, size: int,
     plain = os.urandom(size)
     digest = seal(plain, tmp_path / "object", piece=piece)
     assert opened(tmp_path / "object", digest) == plain
-    assert not plain or plain not in (tmp_path / "object").read_bytes()
+    assert size < 15 or plain not in (tmp_path / "object").read_bytes()
 
 
 @shared_folder

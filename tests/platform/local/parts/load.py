@@ -27,18 +27,20 @@ class Seen:
 
 
 @contextmanager
-def load(port: int, key: str, clients: int, pause: float = 0.02) -> Iterator[Seen]:
+def load(
+    port: int, key: str, clients: int, pause: float = 0.02, body: bytes = b'{"text": "fine"}'
+) -> Iterator[Seen]:
     """Run `clients` clients with kept-alive connections while the block runs."""
     seen, lock, stop = Seen(), threading.Lock(), threading.Event()
 
     def client() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
         while not stop.is_set():
-            status, body = _ask(connection, key)
+            status, answer = _ask(connection, key, body)
             with lock:
                 seen.statuses[status] += 1
-                seen.replicas[body.get("replica", "")] += 1
-                seen.marks[body.get("mark") or ""] += 1
+                seen.replicas[answer.get("replica", "")] += 1
+                seen.marks[answer.get("mark") or ""] += 1
             time.sleep(pause)
         connection.close()
 
@@ -53,9 +55,9 @@ def load(port: int, key: str, clients: int, pause: float = 0.02) -> Iterator[See
             thread.join()
 
 
-def _ask(connection: http.client.HTTPConnection, key: str) -> tuple[str, dict[str, str]]:
+def _ask(connection: http.client.HTTPConnection, key: str, body: bytes) -> tuple[str, dict[str, str]]:
     try:
-        connection.request("POST", "/v1/classify", b'{"text": "fine"}', {"x-api-key": key})
+        connection.request("POST", "/v1/classify", body, {"x-api-key": key})
         answer = connection.getresponse()
         raw = answer.read()
     except (OSError, http.client.HTTPException) as error:

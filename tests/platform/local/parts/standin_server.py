@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
                 with LOCK:
                     STATE["active"] -= 1
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - the name is the base class's
 
     def answer(self, status: int, body: dict) -> None:
         raw = json.dumps(body).encode()
@@ -81,7 +81,10 @@ def main() -> None:
     server = Server((ENV["LLMCTL_HOST"], int(ENV["LLMCTL_PORT"])), Handler)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=drain, args=(server,)).start())
     threading.Timer(float(ENV.get("STANDIN_START_SECONDS", "0")), lambda: STATE.update(ready=True)).start()
-    print(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime()), "message": "started"}))
+    sys.stderr.write(
+        json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime()), "message": "started"})
+        + "\n"
+    )
     server.serve_forever()
 
 
