@@ -19,6 +19,7 @@ from llmctl_infra.local.gateway_inputs import GatewayFiles, GatewayInputs, gatew
 from llmctl_infra.local.gateway_record import GatewayRecord, load_gateway, save_gateway
 from llmctl_infra.local.logs import GATEWAY_LOG, tail
 from llmctl_infra.local.paths import StackPaths
+from llmctl_infra.local.strangers import strangers, strangers_drift
 from llmctl_infra.local.supervisor_client import SupervisorClient
 from llmctl_infra.local.waiting import wait_until
 from llmctl_infra.provider.handler import Props
@@ -83,19 +84,21 @@ class Gateway(LocalHandler[GatewayInputs]):
         record = load_gateway(paths)
         if record is None:
             return None
+        client = SupervisorClient(inputs.supervisor_socket)
         try:
             files = gateway_files(inputs, record)
-            info = SupervisorClient(inputs.supervisor_socket).processes().get(record.program)
+            info = client.processes().get(record.program)
+            left = strangers_drift(paths, client, _PREFIX, (record.program,))
         except ResourceError as error:
             return Observed(_outputs(record), (str(error),))
         contents = {**files.watched, **files.started}
         edited = (each for path, content in contents.items() for each in content_drift(path, content))
         if info is None or not info.alive:
             state = f"{record.program} is {info.state if info else 'unknown to the supervisor'}"
-            return Observed(_outputs(record), (state, *edited))
+            return Observed(_outputs(record), (state, *edited, *left))
         listens = wait_until(lambda: record.admin.is_ready() and _listens(record), _ACCEPT_SECONDS)
         deaf = () if listens else (f"{record.program} runs but does not listen on {record.host}:{record.port}",)
-        return Observed(_outputs(record), (*deaf, *edited))
+        return Observed(_outputs(record), (*deaf, *edited, *left))
 
     def remove(self, inputs: GatewayInputs) -> None:
         """Finish the requests that are under way, then stop Envoy."""
@@ -167,9 +170,7 @@ def _wanted(inputs: GatewayInputs, record: GatewayRecord | None, running: Gatewa
 
 def _forget_others(paths: StackPaths, client: SupervisorClient, kept: GatewayRecord | None) -> None:
     """Stop gateways that an interrupted change has left."""
-    files = {path.stem for path in paths.programs.glob(f"{_PREFIX}*.conf")}
-    running = {name for name in client.processes() if name.startswith(_PREFIX)}
-    for name in (files | running) - ({kept.program} if kept else set()):
+    for name in strangers(paths, client, _PREFIX, (kept.program,) if kept else ()):
         _forget(paths, client, name)
 
 
@@ -192,7 +193,7 @@ def _forget(paths: StackPaths, client: SupervisorClient, program: str) -> None:
 
 
 def _not_taken(what: str, evidence: tuple[str, ...]) -> ResourceError:
-    return ResourceError(what, evidence[-1] if evidence else "", "see `llmctl logs gateway`", evidence)
+    return ResourceError(what, evidence[-1] if evidence else "", "llmctl logs --component gateway", evidence)
 
 
 def _listens(record: GatewayRecord) -> bool:

@@ -32,6 +32,7 @@ from llmctl_infra.local.logs import tail
 from llmctl_infra.local.paths import StackPaths
 from llmctl_infra.local.probe import is_ready
 from llmctl_infra.local.server_inputs import ServersInputs
+from llmctl_infra.local.strangers import strangers
 from llmctl_infra.local.supervisor_client import SupervisorClient
 from llmctl_infra.local.waiting import InterruptedWait, wait_until
 
@@ -100,9 +101,7 @@ class Rollout:
 
     def _forget_leftovers(self) -> None:
         known = {replica.name for replica in self._fleet.replicas}
-        files = {path.stem for path in self._paths.programs.glob(f"{SERVER_PREFIX}*.conf")}
-        running = {name for name in self._client.processes() if name.startswith(SERVER_PREFIX)}
-        self._stop((files | running) - known)
+        self._stop(strangers(self._paths, self._client, SERVER_PREFIX, known))
 
     def _sort(self) -> tuple[list[Replica], list[Replica]]:
         """Servers that fit and servers to replace, by name; the dead are gone afterwards."""

@@ -9,12 +9,13 @@ from typing import Any
 from llmctl_infra.errors import ResourceError
 from llmctl_infra.local.base import DRIFT, LocalHandler, Observed
 from llmctl_infra.local.files import content_drift, remove
-from llmctl_infra.local.fleet import Fleet, Replica, endpoints_text, load_fleet
+from llmctl_infra.local.fleet import SERVER_PREFIX, Fleet, Replica, endpoints_text, load_fleet
 from llmctl_infra.local.launch import keys_path, keys_text, replica_drift
 from llmctl_infra.local.paths import StackPaths
 from llmctl_infra.local.probe import is_ready
 from llmctl_infra.local.rollout import Rollout
 from llmctl_infra.local.server_inputs import ServersInputs
+from llmctl_infra.local.strangers import strangers_drift
 from llmctl_infra.local.supervisor_client import ProcessInfo, SupervisorClient
 from llmctl_infra.local.waiting import wait_until
 from llmctl_infra.provider.codec import UNKNOWN
@@ -77,12 +78,13 @@ class Servers(LocalHandler[ServersInputs]):
             *content_drift(keys_path(paths), keys_text(inputs)),
         )
         edited = (each for replica in fleet.serving for each in replica_drift(inputs, self._module, replica))
-        return (*few, *files, *edited, *_not_serving(inputs, fleet))
+        return (*few, *files, *edited, *_process_drift(inputs, fleet))
 
 
-def _not_serving(inputs: ServersInputs, fleet: Fleet) -> tuple[str, ...]:
-    """Servers that do not run or are not ready; those that are just starting again get a moment."""
+def _process_drift(inputs: ServersInputs, fleet: Fleet) -> tuple[str, ...]:
+    """Servers that do not run or are not ready, after a moment for those that start again; and left-over ones."""
     client = SupervisorClient(inputs.supervisor_socket)
+    meant = [replica.name for replica in fleet.serving]
     found: tuple[str, ...] = ()
 
     def all_serve() -> bool:
@@ -93,9 +95,9 @@ def _not_serving(inputs: ServersInputs, fleet: Fleet) -> tuple[str, ...]:
 
     try:
         wait_until(all_serve, _SETTLE_SECONDS)
+        return (*found, *strangers_drift(StackPaths(inputs.root), client, SERVER_PREFIX, meant))
     except ResourceError as error:
         return (str(error),)
-    return found
 
 
 def _trouble(replica: Replica, info: ProcessInfo | None) -> str:
