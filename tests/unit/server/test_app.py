@@ -444,8 +444,12 @@ async def test_metrics_count_answers_and_what_is_waiting() -> None:
         first = asyncio.create_task(classify(app, {"texts": ["busy", "busy"]}))
         assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
         waiting = asyncio.create_task(classify(app, {"texts": ["a", "b", "c"]}))
-        await asyncio.sleep(0.01)
-        page = (await ask(app, "GET", "/metrics")).body.decode()
+        page = ""
+        for _ in range(500):  # until the second request has been parsed and waits
+            page = (await ask(app, "GET", "/metrics")).body.decode()
+            if "llmctl_queue_texts 3.0" in page:
+                break
+            await asyncio.sleep(0.01)
         engine.gate.set()
         await asyncio.gather(first, waiting)
 
