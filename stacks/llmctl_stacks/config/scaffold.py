@@ -23,7 +23,7 @@ models:
   - name: attention                 # what clients ask for
     engine: attention
     source: {source}
-    max_tokens: 1000                # longest text that is read; what is over is cut off
+    max_tokens: 1000                # longest text; a longer one is refused (422) or cut
 
 scaling:
   replicas: 2                       # model servers behind the gateway

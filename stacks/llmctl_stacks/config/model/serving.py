@@ -43,7 +43,12 @@ class Model(Section):
         "relative to the file that says so.",
         example="file://../models/mine",
     )
-    max_tokens: int = entry(1000, "Longest text that is read, in tokens; what is over is cut off.", ge=1, le=1000)
+    max_tokens: int = entry(
+        1000,
+        "Longest text, in tokens; a longer one is answered 422, or cut where the request says `truncate`.",
+        ge=1,
+        le=1000,
+    )
 
 
 class Scaling(Section):
