@@ -17,6 +17,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,13 +111,14 @@ class Home:
                 return given
         path = self.root / "passphrase"
         self.ensure()
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as file:
+        if not path.exists():
+            # Written elsewhere first: whoever finds the file finds it whole, and the first of two writers wins.
+            with tempfile.NamedTemporaryFile("w", dir=self.root, prefix=".passphrase-") as file:
                 file.write(secrets.token_urlsafe(32) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+                with suppress(FileExistsError):
+                    path.hardlink_to(file.name)
         if path.stat().st_mode & 0o077:
             raise PreflightError(
                 f"{path} can be read by others", "it encrypts the secrets in state", f"chmod 600 {path}"
