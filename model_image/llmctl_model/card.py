@@ -30,8 +30,8 @@ _LIMITS = (
     "Trained and measured on texts of about 20 words, the longest 161 tokens. Up to 1000 tokens are accepted; how "
     "good the answers on long texts are was not measured.",
     "Words outside the 10,000 of the vocabulary are one token, [UNK]; rare names and new slang are not seen.",
-    "A bag of words with logistic regression is about as accurate (see the table): without pretraining, a model "
-    "of this kind does no better on texts so few and so short.",
+    "A bag of words with logistic regression is at least as accurate (see the table): without pretraining, a "
+    "model of this kind does no better on texts so few and so short.",
     "The ratings are of 2013; mentions of groups of people may carry the prejudices of writers and raters. Not "
     "for decisions about people.",
     "8-bit activations are scaled by the largest value in the batch, so a probability moves slightly with the "
@@ -49,6 +49,7 @@ class Measured:
         float32: accuracy of the trained model.
         int8: accuracy of the shipped file.
         standard_error: of `int8`, from the size of the test set.
+        calibration_error: of `int8`: mean gap between how sure it is and how often it is right.
         majority: accuracy of always giving the more frequent label.
         bag_of_words: accuracy of TF-IDF and logistic regression trained on the same texts.
         same_answers: share of test texts on which int8 and float32 agree.
@@ -61,6 +62,7 @@ class Measured:
     float32: float
     int8: float
     standard_error: float
+    calibration_error: float
     majority: float
     bag_of_words: float
     same_answers: float
@@ -144,6 +146,9 @@ def readme(card: Mapping[str, Any]) -> str:
         use=card["intended_use"],
         limits="\n".join(f"- {limit}" for limit in card["limits"]),
         accuracy="\n".join(_accuracy_row(name, row) for name, row in card["accuracy"].items()),
+        calibration=", ".join(
+            f"{row['calibration_error']:.3f} on {name}" for name, row in card["accuracy"].items()
+        ),
         quantization="\n".join(_quantization_row(name, row) for name, row in card["accuracy"].items()),
         tolerance=card["reproduction"]["tolerance"],
         check=card["reproduction"]["command"],
@@ -212,6 +217,10 @@ Share of right answers on texts the model never saw.
 $accuracy
 
 The bag of words was trained on the same texts. Two standard errors are what a difference must exceed to mean much.
+
+The model learns the sigmoid of the mean rating (-4 to +4), so that it also learns doubt: of the answers it gives with
+a certainty of 0.8, about 80 % should be right. The mean gap between certainty and share of right answers:
+$calibration.
 
 ## Loss by quantization
 

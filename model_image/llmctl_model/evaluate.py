@@ -33,6 +33,19 @@ def accuracy(probabilities: Sequence[float], labels: Sequence[int]) -> float:
     return sum((p > 0.5) == bool(y) for p, y in zip(probabilities, labels, strict=True)) / len(labels)
 
 
+def calibration_error(probabilities: Sequence[float], labels: Sequence[int]) -> float:
+    """How far the stated certainty lies from the share of right answers, on average over the texts.
+
+    Certainty is the probability of the answer given, 0.5 to 1, in five bins of equal width. 0 is perfect.
+    """
+    bins: list[list[tuple[float, bool]]] = [[] for _ in range(5)]
+    for p, label in zip(probabilities, labels, strict=True):
+        certainty = max(p, 1 - p)
+        bins[min(int((certainty - 0.5) * 10), 4)].append((certainty, (p > 0.5) == bool(label)))
+    gaps = (abs(sum(certainty - right for certainty, right in each)) for each in bins)
+    return sum(gaps) / len(labels)
+
+
 def standard_error(share: float, texts: int) -> float:
     """How far a measured share lies from the true one, typically: sqrt(p (1 - p) / n)."""
     return math.sqrt(share * (1 - share) / texts)

@@ -105,6 +105,7 @@ def measure(
             float32=evaluate.accuracy(float32, test.labels),
             int8=reached,
             standard_error=evaluate.standard_error(reached, len(test.labels)),
+            calibration_error=evaluate.calibration_error(int8, test.labels),
             majority=evaluate.majority([e.label for e in training], test.labels),
             bag_of_words=yardstick,
             same_answers=moved.same,

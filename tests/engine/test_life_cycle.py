@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import things
 
 from llmctl_infra.errors import ResourceError
 from llmctl_infra.provider.handler import PartialError
 from llmctl_stacks.engine import state
+from llmctl_stacks.engine.operations import Engine
+from llmctl_stacks.engine.spec import StackSpec
 from llmctl_stacks.errors import DeployError, LlmctlError, LockedError, PreflightError
 
 if TYPE_CHECKING:
@@ -183,7 +187,7 @@ def test_a_secret_never_leaves_the_provider_in_clear(
     with pytest.raises(DeployError) as caught:
         rig.engine.up(
             rig.spec,
-            lambda: __import__("things").chain(_wanted(password=CANARY)),
+            lambda: things.chain(_wanted(password=CANARY)),
             rig.providers,
             lambda event: (rig.events.append(event), look(event))[0],
             failures=rig.host.failures,
@@ -235,6 +239,21 @@ def test_an_http_proxy_does_not_come_between_program_and_engine(rig: Rig, monkey
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
     assert rig.run("up", _wanted()).result == "succeeded"
+
+
+def test_stacks_of_one_home_do_not_disturb_each_other(rig: Rig) -> None:
+    specs = [StackSpec("demo", "base", stack) for stack in ("local", "dev", "prod")]
+
+    def up(spec: StackSpec) -> dict[str, str]:
+        wanted = {f"{spec.stack}-{number}": {"size": number} for number in range(3)}
+        engine = Engine(rig.home, rig.engine.cli)
+        return _operations(engine.up(spec, lambda: things.chain(wanted), rig.providers, parallel=2))
+
+    with ThreadPoolExecutor(3) as pool:
+        for spec, operations in zip(specs, pool.map(up, specs), strict=True):
+            assert operations == {f"{spec.stack}-{number}": "create" for number in range(3)}
+            assert len(state.read(rig.home, spec).resources) == 4
+    assert len(rig.things.store()) == 9
 
 
 def test_history_does_not_grow_for_ever(rig: Rig) -> None:

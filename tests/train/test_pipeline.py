@@ -103,7 +103,7 @@ def test_a_model_that_learned_nothing_leaves_the_old_bundle_alone(cache: Path, t
 
 
 def measured(**changes: float) -> card.Measured:
-    good = card.Measured(1000, 0.8, 0.8, 0.8, 0.01, 0.5, 0.8, 1.0, 0.001, 0.01)
+    good = card.Measured(1000, 0.8, 0.8, 0.8, 0.01, 0.02, 0.5, 0.8, 1.0, 0.001, 0.01)
     return replace(good, **changes)
 
 

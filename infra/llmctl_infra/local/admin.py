@@ -25,6 +25,13 @@ class Admin:
         """Whether Envoy has read everything and accepts connections."""
         return self._ask("GET", "/ready") == b"LIVE\n"
 
+    def listens(self, host: str, port: int) -> bool:
+        """Whether it listens there itself; it lives on without its port when another process holds that."""
+        answer = self._ask("GET", "/listeners?format=json")
+        found = json.loads(answer).get("listener_statuses", []) if answer else []
+        wanted = {"socket_address": {"address": host, "port_value": port}}
+        return any(each["local_address"] == wanted for each in found)
+
     def versions(self) -> dict[str, str]:
         """Version of each configuration that is in force, by the name of its statistic; empty when it is down."""
         return {name: str(value) for name, value in self._stats("version_text$", "TextReadouts").items()}

@@ -26,6 +26,7 @@ from llmctl_infra.provider.handler import Props
 
 _READY_SECONDS = 20.0
 _ACCEPT_SECONDS = 10.0
+_SETTLE_SECONDS = 3.0
 _LONGEST_DRAIN = 60.0
 _IDLE_SECONDS = 3.0
 _EVIDENCE_LINES = 15
@@ -59,24 +60,8 @@ class Gateway(LocalHandler[GatewayInputs]):
 
     def converge(self, inputs: GatewayInputs) -> dict[str, Any]:
         """Have Envoy read what is new, hand over to another one, or start the first one."""
-        paths, client = StackPaths(inputs.root), SupervisorClient(inputs.supervisor_socket)
-        record = load_gateway(paths)
-        info = client.processes().get(record.program) if record else None
-        running = record if info and info.alive else None
-        wanted = _wanted(inputs, record, running)
-        private_folder(Path(wanted.sockets))
-        _forget_others(paths, client, running)
-        files = gateway_files(inputs, wanted)
-        if running is None:
-            self._start(paths, client, wanted, files)
-        elif any(content_drift(path, content) for path, content in files.started.items()):
-            successor = replace(wanted, generation=wanted.generation + 1)
-            self._start(paths, client, successor, gateway_files(inputs, successor))
-            _retire(paths, client, running, inputs.timeout_seconds)
-            wanted = successor
-        else:
-            self._reload(paths, wanted, files)
-        return _outputs(wanted)
+        with ports.choosing():
+            return _outputs(self._converge(inputs))
 
     def observe(self, inputs: GatewayInputs) -> Observed | None:
         """Whether Envoy runs, listens, and its files are as written."""
@@ -96,7 +81,7 @@ class Gateway(LocalHandler[GatewayInputs]):
         if info is None or not info.alive:
             state = f"{record.program} is {info.state if info else 'unknown to the supervisor'}"
             return Observed(_outputs(record), (state, *edited, *left))
-        listens = wait_until(lambda: record.admin.is_ready() and _listens(record), _ACCEPT_SECONDS)
+        listens = wait_until(record.is_serving, _SETTLE_SECONDS)
         deaf = () if listens else (f"{record.program} runs but does not listen on {record.host}:{record.port}",)
         return Observed(_outputs(record), (*deaf, *edited, *left))
 
@@ -112,6 +97,25 @@ class Gateway(LocalHandler[GatewayInputs]):
             remove(socket)
         remove(paths.gateway)
 
+    def _converge(self, inputs: GatewayInputs) -> GatewayRecord:
+        paths, client = StackPaths(inputs.root), SupervisorClient(inputs.supervisor_socket)
+        record = load_gateway(paths)
+        running = record if record and _runs(client, record) else None
+        wanted = _wanted(inputs, record, running)
+        private_folder(Path(wanted.sockets))
+        _forget_others(paths, client, running)
+        files = gateway_files(inputs, wanted)
+        if running is None:
+            self._start(paths, client, wanted, files)
+        elif any(content_drift(path, content) for path, content in files.started.items()):
+            successor = replace(wanted, generation=wanted.generation + 1)
+            self._start(paths, client, successor, gateway_files(inputs, successor))
+            _retire(paths, client, running, inputs.timeout_seconds)
+            wanted = successor
+        else:
+            self._reload(paths, wanted, files)
+        return wanted
+
     def _start(
         self, paths: StackPaths, client: SupervisorClient, record: GatewayRecord, files: GatewayFiles
     ) -> None:
@@ -122,12 +126,12 @@ class Gateway(LocalHandler[GatewayInputs]):
 
         def settled() -> bool:
             info = client.processes().get(record.program)
-            return info is None or not info.alive or (record.admin.is_ready() and _listens(record))
+            return info is None or not info.alive or record.is_serving()
 
         try:
             client.add(record.program)
             wait_until(settled, _READY_SECONDS, self._cancelled)
-            if not (record.admin.is_ready() and _listens(record)):
+            if not record.is_serving():
                 raise _not_taken("the gateway does not start", tail(log, _EVIDENCE_LINES, said))
         except ResourceError:
             _forget(paths, client, record.program)
@@ -147,7 +151,7 @@ class Gateway(LocalHandler[GatewayInputs]):
             return all(reported.get(name) == version for name, version in files.versions.items())
 
         wait_until(lambda: taken() or record.admin.rejections() > refused, _ACCEPT_SECONDS)
-        if not (taken() and wait_until(lambda: _listens(record), _ACCEPT_SECONDS)):
+        if not (taken() and wait_until(record.is_serving, _ACCEPT_SECONDS)):
             for path, content in before.items():
                 write_private(path, content)
             raise _not_taken("the gateway refuses its new configuration", tail(log, _EVIDENCE_LINES, said))
@@ -196,8 +200,10 @@ def _not_taken(what: str, evidence: tuple[str, ...]) -> ResourceError:
     return ResourceError(what, evidence[-1] if evidence else "", "llmctl logs --component gateway", evidence)
 
 
-def _listens(record: GatewayRecord) -> bool:
-    return ports.is_listening(*record.address)
+def _runs(client: SupervisorClient, record: GatewayRecord) -> bool:
+    """Whether the gateway serves, or does so in a moment because it is just starting again."""
+    info = client.processes().get(record.program)
+    return info is not None and info.alive and wait_until(record.is_serving, _SETTLE_SECONDS)
 
 
 def _size(path: Path) -> int:

@@ -38,6 +38,10 @@ class GatewayRecord:
         host, port = self.address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    def is_serving(self) -> bool:
+        """Whether it is ready and listens on its address."""
+        return self.admin.is_ready() and self.admin.listens(self.host, self.port)
+
     @property
     def program(self) -> str:
         """Its name in the supervisor."""

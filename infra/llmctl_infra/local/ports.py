@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import socket
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -46,6 +51,30 @@ def choose(host: str, candidates: Iterable[int], avoid: frozenset[int] = frozens
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """Let one gateway at a time choose a port and begin to listen on it.
+
+    Envoy's threads share a port (SO_REUSEPORT), and so would two Envoys of one user, each with half of the
+    other's requests: the second one must not look before the first one listens.
+
+    Raises:
+        ResourceError: when the lock file cannot be used.
+    """
+    path = Path(tempfile.gettempdir()) / f"llmctl-{os.getuid()}.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ResourceError(
+            f"cannot lock {path}", error.strerror or str(error), "remove it, or set TMPDIR"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_listening(host: str, port: int, seconds: float = 1.0) -> bool:

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 
 from llmctl_infra.errors import ResourceError
-from llmctl_infra.local import ports
 from llmctl_infra.local.fleet import load_fleet
 from llmctl_infra.local.gateway_record import load_gateway
 from llmctl_infra.local.logs import ACCESS_LOG, GATEWAY_LOG, tail
@@ -122,7 +121,7 @@ def _gateway(
         "gateway",
         record.program,
         info,
-        ready=info.alive and record.admin.is_ready() and ports.is_listening(*record.address),
+        ready=info.alive and record.is_serving(),
         address=f"{record.host}:{record.port}",
         restarts=starts.get(record.program, 0),
         log=(*tail(paths.logs / GATEWAY_LOG, log_lines), *tail(paths.logs / ACCESS_LOG, log_lines)),

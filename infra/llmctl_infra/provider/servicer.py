@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2, struct_pb2
@@ -20,11 +20,11 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from llmctl_infra.errors import ResourceError
 from llmctl_infra.provider.codec import Properties, decode, encode
-from llmctl_infra.provider.handler import Diff, Handler, PartialError, Props
+from llmctl_infra.provider.diffs import diff_response
+from llmctl_infra.provider.handler import Handler, PartialError, Props
 
 _MASK = "[secret]"
 _SHORTEST_MASKED = 4  # masking shorter values would garble messages and hide nothing
-_Kind = provider_pb2.PropertyDiff
 _Answer = TypeVar("_Answer")
 
 
@@ -132,7 +132,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             diff = self._handler(request.urn).diff(request.id, old.values, olds, news.values)
             # A value that became secret must be written again, or it would stay in the state in clear.
             changed = dict.fromkeys((*diff.changed, *sorted(old.secrets ^ news.secrets)))
-            return _diff_response(diff, tuple(changed), old.values, news.values)
+            return diff_response(diff, tuple(changed), old.values, news.values)
 
         return self._step("Diff", request.urn, context, answer)
 
@@ -280,27 +280,3 @@ def _refuse(
         status.details.add().Pack(detail)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(code, line)
-
-
-def _diff_response(
-    diff: Diff, changed: tuple[str, ...], old: Mapping[str, Any], new: Mapping[str, Any]
-) -> provider_pb2.DiffResponse:
-    top = {path: path.split(".", 1)[0].split("[", 1)[0] for path in changed}
-    return provider_pb2.DiffResponse(
-        changes=provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE,
-        diffs=sorted(set(top.values())),
-        replaces=list(diff.replace),
-        deleteBeforeReplace=diff.delete_before_replace and bool(diff.replace),
-        hasDetailedDiff=True,
-        detailedDiff={path: _property_diff(path, path in diff.replace, old, new) for path in changed},
-    )
-
-
-def _property_diff(path: str, replace: bool, old: Mapping[str, Any], new: Mapping[str, Any]) -> _Kind:
-    if path in new and path not in old:
-        kind = _Kind.ADD_REPLACE if replace else _Kind.ADD
-    elif path in old and path not in new:
-        kind = _Kind.DELETE_REPLACE if replace else _Kind.DELETE
-    else:
-        kind = _Kind.UPDATE_REPLACE if replace else _Kind.UPDATE
-    return _Kind(kind=kind, inputDiff=True)

@@ -106,7 +106,7 @@ def mend(deployment: Mapping[str, Any], find: Find, now: datetime) -> Mended:
         if kind != "creating":
             actions.append(f"forgot an interrupted step ({kind} {name}) and read the resource again")
             continue
-        found = None if resource["type"].startswith(_PROVIDERS) else _look_up(find, resource, name)
+        found = _look_up(find, resource, name) if _is_real(resource) else None
         if found is None:
             actions.append(f"forgot the interrupted create of {name}: it is not there")
             continue
@@ -117,6 +117,11 @@ def mend(deployment: Mapping[str, Any], find: Find, now: datetime) -> Mended:
         resources.append(_adopted(resource, found, now))
         actions.append(f"took over {name}, which an interrupted create had made")
     return Mended({**deployment, "resources": _in_order(resources), "pending_operations": []}, tuple(actions))
+
+
+def _is_real(resource: Mapping[str, Any]) -> bool:
+    """Whether anything outside the state stands for it; components and providers are made again at no cost."""
+    return bool(resource.get("custom")) and not resource["type"].startswith(_PROVIDERS)
 
 
 def _look_up(find: Find, resource: Mapping[str, Any], name: str) -> str | None:

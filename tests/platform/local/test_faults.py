@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -56,6 +57,50 @@ def test_a_killed_supervisor_is_drift_that_an_update_heals_without_orphans(stack
     assert stack.classify()[0] == 200
     assert orphans.isdisjoint(each.pid for each in stack.processes())
     assert len(stack.processes()) == 4
+
+
+def test_after_a_restart_of_the_machine_an_update_brings_everything_back_although_its_ports_are_taken(
+    stack: LocalStack,
+) -> None:
+    stack.up()
+    stack.kill_everything()
+    assert stack.processes() == ()
+    old = stack.port
+    with socket.socket() as gateways, socket.socket() as servers:
+        for taken, port in ((gateways, old), (servers, stack.outputs["Servers"]["endpoints"][0]["port"])):
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
+        stack.update("Supervisor")
+        assert stack.drift("Servers")
+        assert f"gateway-1 runs but does not listen on 127.0.0.1:{old}" in stack.drift("Gateway")
+        stack.update("Servers")
+        stack.update("Gateway")
+        assert stack.port != old
+        assert stack.classify()[0] == 200
+        with pytest.raises(ResourceError, match=f"port {old} on 127.0.0.1 is taken: python"):
+            stack.update("Gateway", port=old)
+        assert stack.classify()[0] == 200
+    for noun in ("Supervisor", "Servers", "Gateway"):
+        assert stack.drift(noun) == []
+
+
+def test_more_connections_than_allowed_are_closed_and_the_others_served(stack: LocalStack) -> None:
+    stack.up(servers={"replicas": 1}, gateway={"maxConnections": 5})
+    idle = [socket.create_connection(("127.0.0.1", stack.port), timeout=5) for _ in range(8)]
+    closed = 0
+    for each in idle:
+        each.settimeout(0.3)
+        try:
+            closed += each.recv(1) == b""
+        except TimeoutError:
+            pass
+        except ConnectionResetError:
+            closed += 1
+    assert closed == 3
+    for each in idle:
+        each.close()
+    assert stack.classify()[0] == 200
 
 
 def test_a_server_that_keeps_dying_is_drift_and_an_update_replaces_it(stack: LocalStack) -> None:

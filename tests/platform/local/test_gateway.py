@@ -3,6 +3,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from local_stack import LocalStack
 
 from llmctl_infra.local.api_key import api_key_hash, new_api_key
 from llmctl_infra.local.files import write_private
+from llmctl_infra.local.gateway_inputs import envoy_binary
 
 
 def add_client(stack: LocalStack, name: str) -> str:
@@ -113,6 +115,13 @@ def test_a_key_that_was_taken_away_is_refused_without_a_restart(stack: LocalStac
     stack.update("Gateway", auth=False)
     assert stack.ask("POST", "/v1/classify", {}, b"{}")[0] == 200
     assert stack.pid("gateway-1") == before
+
+
+def test_envoy_itself_finds_its_bootstrap_valid(running: LocalStack) -> None:
+    bootstrap = running.paths.gateway / "bootstrap-1.json"
+    command = [envoy_binary(), "--mode", "validate", "--disable-hot-restart", "-c", str(bootstrap)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_hanging_upload_of_many_clients_leaves_the_servers_free(running: LocalStack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 import threading
@@ -13,6 +14,7 @@ from local_stack import LocalStack
 
 from llmctl_infra.local.logs import follow_logs, read_logs
 from llmctl_infra.local.status import stack_status
+from llmctl_infra.local.waiting import wait_until
 
 
 def test_status_tells_every_process_its_address_and_its_last_words(running: LocalStack) -> None:
@@ -58,6 +60,25 @@ def test_the_stack_has_no_terminal_no_session_and_no_file_of_the_command(
             assert str(tmp_path / "ours") not in {each.path for each in process.open_files()}
         supervisor = next(each for each in stack.processes() if "supervisor.supervisord" in each.cmdline())
         assert supervisor.ppid() != os.getpid()
+
+
+def test_logs_are_rotated_and_read_over_the_rotation(stack: LocalStack) -> None:
+    stack.up(servers={"replicas": 1}, gateway={"logMaxBytes": 1 << 16, "logKeep": 2})
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=5)
+    for number in range(1000):
+        connection.request("GET", "/readyz", headers={"x-request-id": f"number-{number}"})
+        connection.getresponse().read()
+    connection.close()
+    rotated = stack.paths.logs / "access.log.1"
+
+    def all_written() -> bool:
+        lines = read_logs(stack.root, ["gateway"])
+        return rotated.exists() and bool(lines) and "number-999" in lines[-1].text
+
+    assert wait_until(all_written, 10)
+    assert len(read_logs(stack.root, ["gateway"])) > 300
+    assert len(list(stack.paths.logs.glob("access.log*"))) == 3
+    assert max(path.stat().st_size for path in stack.paths.logs.glob("access.log*")) < 3 * (1 << 16)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file descriptors are listed in /proc")

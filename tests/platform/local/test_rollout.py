@@ -18,6 +18,12 @@ def names(stack: LocalStack) -> list[str]:
     return [each["name"] for each in stack.outputs["Servers"]["endpoints"]]
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def test_replicas_and_settings_change_under_load_without_a_failed_request(stack: LocalStack) -> None:
     stack.up()
     with load(stack.port, stack.key, clients=16) as seen:
@@ -52,15 +58,14 @@ def test_a_change_that_needs_another_envoy_hands_over_under_load(stack: LocalSta
 
 def test_the_gateway_moves_to_another_port_in_place(stack: LocalStack) -> None:
     stack.up()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = free_port()
     before, old_port = stack.pid("gateway-1"), stack.port
     assert stack.update("Gateway", port=free)["url"] == f"http://127.0.0.1:{free}"
     assert stack.classify()[0] == 200
     assert stack.pid("gateway-1") == before
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", old_port), timeout=1)
+    listening = {each.laddr.port for process in stack.processes() for each in process.net_connections("tcp")}
+    assert free in listening
+    assert old_port not in listening
 
 
 def test_a_new_key_works_at_once_and_no_server_restarts(stack: LocalStack) -> None:
@@ -135,7 +140,7 @@ def test_a_taken_port_is_refused_with_the_name_of_its_holder_before_anything_cha
 def test_down_leaves_no_process_no_port_and_no_socket(stack: LocalStack, tmp_path: Path) -> None:
     from llmctl_infra.local.sweep import leftovers
 
-    stack.up()
+    stack.up(gateway={"port": free_port()})  # of its own, which no other stack on this machine takes afterwards
     addresses = [(each["host"], each["port"]) for each in stack.outputs["Servers"]["endpoints"]]
     addresses.append(("127.0.0.1", stack.port))
     found = leftovers(stack.stack_id, stack.root, addresses)
@@ -145,3 +150,18 @@ def test_down_leaves_no_process_no_port_and_no_socket(stack: LocalStack, tmp_pat
     stack.down()
     assert leftovers(stack.stack_id, stack.root, addresses) == ()
     stack.down()  # what is not there is fine
+
+
+def test_two_stacks_that_come_up_at_the_same_moment_get_ports_of_their_own(tmp_path: Path) -> None:
+    stacks = [LocalStack(tmp_path / name) for name in ("a", "b")]
+    try:
+        threads = [threading.Thread(target=each.up, kwargs={"servers": {"replicas": 1}}) for each in stacks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert stacks[0].port != stacks[1].port
+        assert [each.classify()[0] for each in stacks] == [200, 200]
+    finally:
+        for each in stacks:
+            each.kill_everything()

@@ -197,7 +197,9 @@ def test_every_event_matches_the_published_schema() -> None:
 
 
 def test_the_published_schema_is_the_dataclass() -> None:
-    assert PUBLISHED.read_text() == text(), f"run `python -m llmctl_stacks.engine.schema {PUBLISHED.name}`"
+    assert PUBLISHED.read_text() == text(), (
+        "run `python -m llmctl_stacks.engine.schema docs/reference/events.schema.json`"
+    )
     assert list(event_schema()["properties"]) == ["version", *Event.__dataclass_fields__]
 
 

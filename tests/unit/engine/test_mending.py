@@ -77,13 +77,14 @@ def test_what_is_not_there_is_forgotten() -> None:
     assert mended.actions == ("forgot the interrupted create of a: it is not there",)
 
 
-def test_a_provider_is_never_looked_up() -> None:
+@pytest.mark.parametrize(
+    "more", [{"type": "pulumi:providers:llmctl"}, {"type": "llmctl:test:Group", "custom": False}]
+)
+def test_what_exists_in_the_state_only_is_never_looked_up(more: dict[str, Any]) -> None:
     def find(kind: str, inputs: Mapping[str, Any]) -> None:
         pytest.fail("it was")
 
-    operation = _creating("default", type="pulumi:providers:llmctl")
-
-    assert mend({"pending_operations": [operation]}, find, NOW).deployment["resources"] == []
+    assert mend({"pending_operations": [_creating("x", **more)]}, find, NOW).deployment["resources"] == []
 
 
 @pytest.mark.parametrize("kind", ["updating", "deleting", "reading", "importing"])

@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,30 @@ def test_a_port_in_use_is_not_chosen_and_its_holder_is_named() -> None:
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
     with pytest.raises(ResourceError, match=r"cannot listen on 192\.0\.2\.77"):
         ports.is_free("192.0.2.77", 0)
+
+
+def test_two_gateways_never_choose_a_port_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    steps: list[str] = []
+
+    def other() -> None:
+        with ports.choosing():
+            steps.append("second")
+
+    with ports.choosing():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.2)
+        steps.append("first")
+    thread.join()
+    assert steps == ["first", "second"]
+    lock = next(tmp_path.glob("llmctl-*.lock"))
+    lock.unlink()
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResourceError, match="cannot lock"), ports.choosing():
+        pass
 
 
 def test_a_wait_ends_with_the_event_its_time_or_an_interruption() -> None:

@@ -9,7 +9,7 @@ from llmctl_image import bundle
 from llmctl_model import card
 from llmctl_model.errors import DataError
 
-MEASURED = card.Measured(1070, 0.79, 0.7841, 0.7832, 0.0126, 0.5084, 0.7935, 0.9972, 0.0016, 0.025)
+MEASURED = card.Measured(1070, 0.79, 0.7841, 0.7832, 0.0126, 0.0312, 0.5084, 0.7935, 0.9972, 0.0016, 0.025)
 CARD = card.Card(
     created="2026-01-02",
     architecture={
@@ -51,6 +51,7 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     "line",
     [
         "| movie (1,070 texts) | 0.5084 | 0.7935 | 0.7841 | 0.7832 | 0.0126 |",
+        "0.031 on movie.",
         "| movie | +0.09 points | 0.9972 | 0.0016 | 0.0250 |",
         "| 1 | 0.5000 | 0.7000 | 0.7500 |",
         "| `model.onnx` | `sha256:ab` |",

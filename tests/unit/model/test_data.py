@@ -59,6 +59,11 @@ def test_the_label_is_the_sign_and_the_undecided_are_left_out() -> None:
     assert [(e.text, e.label) for e in examples(rows, {MOVIE: 0.0})] == [("a", 1), ("b", 1), ("c", 0), ("d", 0)]
 
 
+def test_the_target_is_the_sigmoid_of_the_rating() -> None:
+    targets = [e.target for e in examples([row("a", 4.0), row("b", 0.5), row("c", -0.5)], {MOVIE: 0.0})]
+    assert targets == pytest.approx([0.9820, 0.6225, 0.3775], abs=1e-4)
+
+
 def test_of_equal_words_the_first_row_stays_also_across_sources() -> None:
     rows = [row("Great -- film!"), row("great film", -3.0), row("GREAT, film", source=TWEETS), row("great films")]
     kept = examples(rows, {MOVIE: 0.0, TWEETS: 0.0})

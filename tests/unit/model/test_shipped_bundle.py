@@ -73,6 +73,7 @@ def test_the_accuracy_is_as_promised() -> None:
     for row in accuracy.values():
         assert row["float32"] - row["int8"] <= 0.005
         assert row["same_answers"] >= 0.99
+        assert row["calibration_error"] < 0.06
         assert row["majority"] < 0.6 < row["bag_of_words"]
 
 

@@ -36,8 +36,8 @@ def test_a_passphrase_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_a_passphrase_in_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMCTL_PASSPHRASE", "given")
 
-    assert Home(tmp_path / "home").passphrase() == "given"
-    assert not (tmp_path / "home").exists()
+    assert Home(tmp_path / "new").passphrase() == "given"
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_home_below_a_file_is_a_preflight_error_that_names_it(tmp_path: Path) -> None:
