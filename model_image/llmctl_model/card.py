@@ -218,7 +218,7 @@ $accuracy
 
 The bag of words was trained on the same texts. Two standard errors are what a difference must exceed to mean much.
 
-The model learns the sigmoid of the mean rating (-4 to +4), so that it also learns doubt: of the answers it gives with
+The model learns the sigmoid of the mean rating (-4 to +4), and so the raters' doubt: of the answers it gives with
 a certainty of 0.8, about 80 % should be right. The mean gap between certainty and share of right answers:
 $calibration.
 

@@ -43,8 +43,10 @@ def ask(endpoint: Endpoint, body: bytes, *, seconds: float = 60.0) -> Answer:
     return Answer(response.status, _body(text), response.headers.get("x-request-id"), round(milliseconds, 3))
 
 
-def first_answer(endpoint: Endpoint, *, seconds: float) -> dict[str, object]:
+def first_answer(endpoint: Endpoint, *, seconds: float) -> dict[str, object] | None:
     """The answer to the endpoint's example request, asked until it is good or `seconds` have passed.
+
+    None when the API key's own rate limit is used up: the gateway does its work, and waiting may take long.
 
     Raises:
         DeployError: when there is no good answer in time.
@@ -55,6 +57,8 @@ def first_answer(endpoint: Endpoint, *, seconds: float) -> dict[str, object]:
             answer = ask(endpoint, endpoint.body.encode(), seconds=max(1.0, end - time.monotonic()))
             if answer.status == 200 and isinstance(answer.body, dict):
                 return answer.body
+            if answer.status == http.client.TOO_MANY_REQUESTS:
+                return None
             why = f"status {answer.status}: {json.dumps(answer.body)[:300]}"
         except PreflightError as error:
             why = error.why
