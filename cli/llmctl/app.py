@@ -6,6 +6,7 @@ was raised into a message and an exit code.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -112,5 +113,8 @@ app.add_typer(config_app, rich_help_panel=PROJECT)
 
 
 def main() -> None:
-    """Run the command line of this process and exit."""
-    app()
+    """Run the command line of this process and exit; once the outcome is known, Ctrl-C changes nothing."""
+    try:
+        app()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -84,6 +84,14 @@ class Tracker:
             self.diagnostics.append(event)
         elif event.kind == "summary":
             self.summaries.append(event)
+            if event.state == "done":
+                self._close()
+
+    def _close(self) -> None:
+        """A component that registers no outputs never says that it is done; the end of the operation says it."""
+        for urn, resource in self.resources.items():
+            if resource.state == "running":
+                self.resources[urn] = replace(resource, state="done")
 
     @property
     def stages(self) -> Mapping[Stage, int]:

@@ -122,17 +122,18 @@ def operation(verb: str, options: Options, observe: Observer, *, locked: bool = 
     context.home.ensure()
     with ExitStack() as stack:
         record_engine = _lock(stack, context, verb, options, observe) if locked else _nothing
-        engine = Engine(context.home, _cli(context, observe), record_engine)
-        attached = stack.enter_context(target.attach())
-        current = Operation(context, target, engine, attached, observe)
+        engine, tracker = Engine(context.home, _cli(context, observe), record_engine), Tracker()
+        # Before the provider: a signal that comes while the provider closes must not break that off.
         stack.enter_context(
             graceful(
                 engine,
                 lambda message: observe(notice(message, "warning")),
-                lambda: len(current.tracker.running),
+                lambda: len(tracker.running),
                 options.timeout,
             )
         )
+        attached = stack.enter_context(target.attach())
+        current = Operation(context, target, engine, attached, observe, tracker)
         yield current
 
 

@@ -79,6 +79,11 @@ def test_nothing_drifts_where_nothing_is_read() -> None:
     assert _tracker("replace").drift == ()
 
 
+@pytest.mark.parametrize("name", sorted(set(LOGS) - {"failed"}))
+def test_nothing_is_under_way_after_a_successful_operation(name: str) -> None:
+    assert {resource.state for resource in _tracker(name).resources.values()} == {"done"}
+
+
 def test_a_failed_step_is_failed_and_its_cause_is_kept() -> None:
     tracker = _tracker("failed")
 
