@@ -90,9 +90,8 @@ class Home:
         """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = self.root / f".write-{os.getpid()}"
-            probe.touch(mode=0o600)
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
         except OSError as error:
             raise PreflightError(
                 f"cannot write to {self.root}",

@@ -28,10 +28,8 @@ def recover(options: Options, observe: Observer) -> Recovery:
     with operation("recover", options, observe) as current:
         actions = current.heal()
         if not any(current.exists(layer) for layer in LAYERS):
-            actions = (
-                *actions,
-                *(f"ended {name}, which the state knows nothing of" for name in current.target.sweep()),
-            )
+            swept = current.target.sweep(all_layers=False)
+            actions = (*actions, *(f"ended {name}, which the state knows nothing of" for name in swept))
         return Recovery(current.context.stack, actions)
 
 

@@ -22,6 +22,7 @@ def down(options: Options, observe: Observer, *, all_layers: bool, force: bool) 
     with operation("down", options, observe) as current:
         _permit(current, force=force)
         current.heal()
+        recorded = current.context.recorded()
         layers = [layer for layer in reversed(LAYERS) if all_layers or layer != "base"]
         reports = []
         for layer in layers:
@@ -29,8 +30,8 @@ def down(options: Options, observe: Observer, *, all_layers: bool, force: bool) 
                 with current.phase(layer):
                     reports.append(current.run("destroy", layer))
         with current.phase("verify"):
-            swept = current.target.sweep()
-            leftovers = current.target.leftovers(all_layers=all_layers)
+            swept = current.target.sweep(all_layers=all_layers)
+            leftovers = current.target.leftovers(recorded, all_layers=all_layers)
         return Teardown(
             stack=current.context.stack,
             changes=changes(reports),

@@ -90,8 +90,17 @@ class Target(Protocol):
             NotFoundError: when there is no such component or replica, or there are no logs.
         """
 
-    def sweep(self) -> tuple[str, ...]:
-        """End what runs although the state knows nothing of it; returns what was ended."""
+    def sweep(self, *, all_layers: bool) -> tuple[str, ...]:
+        """End what runs although the state knows nothing of it; with all layers also remove the logs.
 
-    def leftovers(self, *, all_layers: bool) -> tuple[str, ...]:
-        """What is still there although it should be gone."""
+        Returns:
+            What was ended, one description each.
+        """
+
+    def leftovers(self, recorded: Mapping[str, Any], *, all_layers: bool) -> tuple[str, ...]:
+        """What is still there although it should be gone.
+
+        Args:
+            recorded: outputs by layer from before the layers were destroyed.
+            all_layers: whether the data should be gone too.
+        """

@@ -69,7 +69,7 @@ def test_the_key_survives_down_and_goes_with_all(product: Product) -> None:
     product.good("down", "--all", "--yes")
 
     assert kept == key
-    assert not (product.root / "keys" / "default").exists()
+    assert not product.root.exists()
 
 
 def test_replicas_and_settings_change_in_place_without_a_failed_request(product: Product) -> None:

@@ -64,7 +64,7 @@ def test_a_stack_that_was_never_up_has_no_endpoint_no_processes_and_nothing_left
 
     assert target.endpoint(context.recorded()) is None
     assert target.replicas() == ()
-    assert target.leftovers(all_layers=True) == ()
+    assert target.leftovers({}, all_layers=True) == ()
 
 
 @pytest.mark.parametrize(

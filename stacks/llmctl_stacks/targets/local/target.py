@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from llmctl_image.bundle import BUILTIN_SCHEME, BundleError, builtin, bundle_digest, read_card
 from llmctl_infra.errors import ResourceError
@@ -121,14 +123,19 @@ class LocalTarget:
         """Lines of the logs of the processes, or rows of the request log."""
         return read(self._paths, query)
 
-    def sweep(self) -> tuple[str, ...]:
-        """End processes of the stack that nothing records."""
-        return sweep(self._id, self._paths.root)
+    def sweep(self, *, all_layers: bool) -> tuple[str, ...]:
+        """End processes of the stack that nothing records; with all layers also remove its logs."""
+        ended = sweep(self._id, self._paths.root)
+        if all_layers:
+            shutil.rmtree(self._paths.logs, ignore_errors=True)
+            with suppress(OSError):  # whatever else is in there is named as left over, or not ours
+                self._paths.root.rmdir()
+        return ended
 
-    def leftovers(self, *, all_layers: bool) -> tuple[str, ...]:
-        """Processes and sockets of `serve`; with all layers also files of `base`."""
+    def leftovers(self, recorded: Mapping[str, Any], *, all_layers: bool) -> tuple[str, ...]:
+        """Processes, ports and sockets of `serve`; with all layers also files of `base`."""
         files = tuple(str(path) for path in self._files()) if all_layers else ()
-        return (*leftovers(self._id, self._paths.root), *files)
+        return (*leftovers(self._id, self._paths.root, _addresses(recorded.get("serve", {}))), *files)
 
     def _files(self) -> Iterator[Path]:
         paths = self._paths
@@ -161,6 +168,15 @@ _RISKS = {
     ("KmsKey", "replace"): "the model is sealed again with the new key",
     ("RequestLog", "delete"): "the recorded requests are deleted",
 }
+
+
+def _addresses(serve: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Where the gateway and the servers listened, from the outputs of `serve`."""
+    found = [(each["host"], int(each["port"])) for each in serve.get("endpoints", ())]
+    if url := serve.get("url"):
+        parts = urlsplit(url)
+        found.append((parts.hostname or "", parts.port or 80))
+    return found
 
 
 def _replica(process: ProcessStatus) -> ReplicaStatus:
