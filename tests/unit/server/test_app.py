@@ -54,6 +54,22 @@ async def classify(app: App, body: Any, **headers: str) -> Response:
     )
 
 
+async def occupied(app: App, engine: FakeEngine) -> asyncio.Task[Response]:
+    """Keep the one worker busy with a request of two texts until the gate opens."""
+    engine.gate.clear()
+    while engine.entered.acquire(blocking=False):
+        pass
+    task = asyncio.create_task(classify(app, {"texts": ["busy", "busy"]}))
+    assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+    return task
+
+
+async def until_waiting(app: App, texts: int) -> None:
+    """Wait until so many texts are in the queue."""
+    while app._service.waiting != texts:
+        await asyncio.sleep(0)
+
+
 async def gone() -> AsyncIterator[dict[str, Any]]:
     """A client that leaves as soon as it has sent everything."""
     yield {"type": "http.request", "body": b'{"text": "good"}', "more_body": False}
@@ -199,9 +215,7 @@ async def test_the_waiting_text_of_a_client_that_left_is_never_run(monkeypatch: 
     monkeypatch.setattr(service, "WATCH_AFTER_SECONDS", 0.01)
     engine = FakeEngine()
     async with serving(engine) as app:
-        engine.gate.clear()
-        first = asyncio.create_task(classify(app, {"texts": ["busy", "busy"]}))
-        assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+        first = await occupied(app, engine)
         left = await ask(app, "POST", "/v1/classify", messages=gone())
         engine.gate.set()
         assert (await first).status == 200
@@ -213,9 +227,7 @@ async def test_the_waiting_text_of_a_client_that_left_is_never_run(monkeypatch: 
 async def test_a_request_that_is_not_done_in_its_own_time_is_answered_504() -> None:
     engine = FakeEngine()
     async with serving(engine) as app:
-        engine.gate.clear()
-        first = asyncio.create_task(classify(app, {"texts": ["busy", "busy"]}))
-        assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+        first = await occupied(app, engine)
         late = await classify(app, {"text": "good"}, x_llmctl_timeout_ms="20")
         engine.gate.set()
         await first
@@ -230,11 +242,9 @@ async def test_a_full_queue_is_answered_429_with_a_time_to_come_back() -> None:
     engine = FakeEngine()
     settings = settings_of(LLMCTL_MAX_QUEUE="2", LLMCTL_MAX_TEXTS="2")
     async with serving(engine, settings) as app:
-        engine.gate.clear()
-        first = asyncio.create_task(classify(app, {"texts": ["busy", "busy"]}))
-        assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+        first = await occupied(app, engine)
         waiting = asyncio.create_task(classify(app, {"texts": ["a", "b"]}))
-        await asyncio.sleep(0.01)
+        await until_waiting(app, 2)
         full = await classify(app, {"text": "good"})
         engine.gate.set()
         await asyncio.gather(first, waiting)
@@ -302,9 +312,7 @@ async def test_what_was_accepted_before_the_drain_is_finished() -> None:
     engine = FakeEngine()
     state = State(began=0.0, drain_delay=0.0, grace=5.0)
     async with serving(engine, state=state) as app:
-        engine.gate.clear()
-        accepted = asyncio.create_task(classify(app, {"texts": ["good", "bad"]}))
-        assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+        accepted = await occupied(app, engine)
         state.drain()
         assert state.in_flight == 1
         assert not state.drained(state.draining_since or 0)
@@ -319,9 +327,7 @@ async def test_what_was_accepted_before_the_drain_is_finished() -> None:
 async def test_what_is_unfinished_at_the_very_end_is_told_so() -> None:
     engine = FakeEngine()
     async with serving(engine) as app:
-        engine.gate.clear()
-        unfinished = asyncio.create_task(classify(app, {"texts": ["good", "bad"]}))
-        assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+        unfinished = await occupied(app, engine)
         assert app.stop() == 1
         response = await unfinished
 
@@ -440,16 +446,10 @@ async def test_metrics_count_answers_and_what_is_waiting() -> None:
         await classify(app, {"text": "good"})
         await classify(app, "{")
         await ask(app, "GET", "/secret-path")
-        engine.gate.clear()
-        first = asyncio.create_task(classify(app, {"texts": ["busy", "busy"]}))
-        assert await asyncio.to_thread(engine.entered.acquire, timeout=5)
+        first = await occupied(app, engine)
         waiting = asyncio.create_task(classify(app, {"texts": ["a", "b", "c"]}))
-        page = ""
-        for _ in range(500):  # until the second request has been parsed and waits
-            page = (await ask(app, "GET", "/metrics")).body.decode()
-            if "llmctl_queue_texts 3.0" in page:
-                break
-            await asyncio.sleep(0.01)
+        await until_waiting(app, 3)
+        page = (await ask(app, "GET", "/metrics")).body.decode()
         engine.gate.set()
         await asyncio.gather(first, waiting)
 
