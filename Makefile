@@ -69,6 +69,7 @@ model: $(VENV)/train.stamp ## Fetch the data, train, and compare with the shippe
 docs: $(VENV)/base.stamp ## Write the reference pages from the code
 	@$(BIN)/python -m llmctl_stacks.config docs/reference
 	@$(BIN)/python -m llmctl.docs docs/reference
+	@$(BIN)/python -m llmctl_stacks.engine.schema docs/reference/events.schema.json
 
 wheel: $(VENV)/dev.stamp ## Build dist/*.whl
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

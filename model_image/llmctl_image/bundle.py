@@ -77,9 +77,7 @@ def write_bundle(folder: Path, fileobj: Writer) -> None:
     """
     names = list(_names(folder))
     if not names:
-        raise BundleError(
-            f"{folder} is not a bundle", "it holds no files", "name a folder with a model in it"
-        )
+        raise BundleError(f"{folder} is not a bundle", "it holds no files", "name a folder with a model in it")
     # PAX is plain USTAR except where USTAR cannot say it: 8 GiB and more, names in other alphabets.
     # typeshed wants tell() too; the streaming mode never calls it.
     with tarfile.open(  # type: ignore[call-overload]
@@ -132,9 +130,7 @@ def builtin(name: str) -> Path:
         BundleError: no bundle of this name ships.
     """
     wanted = name.removeprefix(BUILTIN_SCHEME)
-    shipped = {
-        card.parent.name: card.parent for root in _BUILTIN_FOLDERS for card in root.glob(f"*/{CARD_FILE}")
-    }
+    shipped = {card.parent.name: card.parent for root in _BUILTIN_FOLDERS for card in root.glob(f"*/{CARD_FILE}")}
     try:
         return shipped[wanted]
     except KeyError:
@@ -147,9 +143,7 @@ def builtin(name: str) -> Path:
 def _names(folder: Path) -> Iterator[str]:
     """Yield the names of the bundle's files, relative, with `/`, in one order on every machine."""
     if not folder.is_dir():
-        raise BundleError(
-            f"{folder} is not a bundle", "there is no such folder", "check the path of the model"
-        )
+        raise BundleError(f"{folder} is not a bundle", "there is no such folder", "check the path of the model")
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     for name in sorted(found):
         if any(part.startswith(".") for part in name.split("/")):
@@ -157,9 +151,7 @@ def _names(folder: Path) -> Iterator[str]:
         path = found[name]
         # A link's target can change without the bundle changing, so a digest over it would name nothing.
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise BundleError(
-                f"{folder} is not a bundle", f"{name} is not a plain file", "replace it by a copy"
-            )
+            raise BundleError(f"{folder} is not a bundle", f"{name} is not a plain file", "replace it by a copy")
         if path.is_file():
             yield name
 
