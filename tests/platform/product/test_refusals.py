@@ -86,6 +86,30 @@ def test_a_wrong_engine_is_named_with_the_way_out(product: Product, tmp_path: Pa
     refused(product, 3, "3.1.0", "LLMCTL_PULUMI")
 
 
+def test_without_an_engine_and_without_go_the_three_ways_out_are_named(product: Product) -> None:
+    product.environment.pop("LLMCTL_PULUMI", None)
+    product.environment["PATH"] = "/nowhere"
+
+    said = refused(product, 3, "Go 1.26", "LLMCTL_PULUMI", "llmctl doctor --fix")
+
+    assert "get.pulumi.com" in said
+    assert not product.root.exists()
+
+
+def test_an_engine_that_crashes_is_told_and_the_next_up_goes_on(product: Product, tmp_path: Path) -> None:
+    real = product.environment["LLMCTL_PULUMI"]
+    broken = tmp_path / "pulumi"
+    broken.write_text(f'#!/bin/sh\ncase "$*" in *up*--stack*) kill -9 $$;; esac\nexec {real} "$@"\n')
+    broken.chmod(0o755)
+    product.environment["LLMCTL_PULUMI"] = str(broken)
+
+    refused(product, 4, "engine")
+    product.environment["LLMCTL_PULUMI"] = real
+
+    assert product.up()["first_answer"]["label"] == "positive"
+    product.good("down", "--all", "--yes")
+
+
 def test_down_without_a_terminal_asks_for_yes_and_of_nothing_is_not_found(product: Product) -> None:
     refused(product, 2, "--yes", arguments=("down", "local"))
     refused(product, 9, "not up", arguments=("down", "local", "--yes"))
