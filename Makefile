@@ -31,9 +31,9 @@ $(VENV)/dev.stamp: $(LOCKS)/dev.lock $(VENV)/base.stamp
 	@$(PIP) install --require-hashes --no-deps -r $(LOCKS)/dev.lock
 	@touch $@
 
-$(VENV)/train.stamp: $(LOCKS)/train.lock $(LOCKS)/train-cuda.lock $(VENV)/dev.stamp
+$(VENV)/train.stamp: $(wildcard $(LOCKS)/train*.lock) $(VENV)/dev.stamp
 	@echo "installing torch into $(VENV) ($(if $(CPU_TORCH),the CPU build,3 GB: the index has no CPU build))" >&2
-	@$(PIP) install --require-hashes --no-deps -r $(LOCKS)/train.lock $(if $(CPU_TORCH),,-r $(LOCKS)/train-cuda.lock)
+	@$(PIP) install --require-hashes --no-deps -r $(LOCKS)/train.lock -r $(LOCKS)/train-$(if $(CPU_TORCH),cpu,cuda).lock
 	@touch $@
 
 up: $(VENV)/base.stamp ## Bring the local stack up: a model behind a gateway on this machine

@@ -1,14 +1,15 @@
 """Write the hashed lock files beside this script from `pyproject.toml`: `make lock`.
 
-Four files, each for `pip install --require-hashes --no-deps`:
+Five files, for `pip install --require-hashes --no-deps`:
 
 - `base.lock`        what the product needs, and what an editable install of it needs
 - `dev.lock`         base, and what the tests need
-- `train.lock`       dev, and torch, without the CUDA libraries
-- `train-cuda.lock`  the CUDA libraries that the index's torch build for Linux loads
+- `train.lock`       dev, and what training needs beside torch
+- `train-cpu.lock`   the CPU build of torch, for a machine that offers its wheel (`PIP_FIND_LINKS`)
+- `train-cuda.lock`  the index's torch build, with the CUDA libraries that it loads on Linux
 
-The CPU build of torch is another file than the index's, so `train.lock` holds the hashes of both.
-No file names an index, so that any mirror serves.
+The two builds of torch are different files of one version. One lock with the hashes of both would not do: pip prefers
+a file whose hash the index tells to one in a folder. No lock names an index, so that any mirror serves.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ROOT = HERE.parent
 TORCH = "2.13.0"
 # torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl, of PyTorch's CPU channel
 TORCH_CPU_HASH = "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
-CUDA = re.compile(r"(nvidia-|cuda-|triton==)")
+CUDA = re.compile(r"(nvidia-|cuda-|triton==|torch==)")
 
 
 def compile_lock(*arguments: str) -> list[str]:
@@ -41,7 +42,7 @@ def write(name: str, entries: list[str]) -> None:
 
 
 def main() -> None:
-    """Write all four files, each later one constrained by the earlier."""
+    """Write all five files, each later one constrained by the earlier."""
     write("base.lock", compile_lock("--extra", "build"))
     write("dev.lock", compile_lock("--extra", "build", "--extra", "dev", "-c", str(HERE / "base.lock")))
     constraint = HERE / "torch.in"
@@ -51,10 +52,9 @@ def main() -> None:
         train = compile_lock(*extras, "-c", str(HERE / "dev.lock"), "-c", str(constraint))
     finally:
         constraint.unlink()
+    write("train.lock", [entry for entry in train if not CUDA.match(entry)])
     write("train-cuda.lock", [entry for entry in train if CUDA.match(entry)])
-    rest = [entry for entry in train if not CUDA.match(entry)]
-    cpu = f" \\\n    --hash=sha256:{TORCH_CPU_HASH}"
-    write("train.lock", [entry + cpu if entry.startswith("torch==") else entry for entry in rest])
+    write("train-cpu.lock", [f"torch=={TORCH} \\\n    --hash=sha256:{TORCH_CPU_HASH}"])
 
 
 if __name__ == "__main__":
