@@ -8,8 +8,8 @@ Five files, for `pip install --require-hashes --no-deps`:
 - `train-cpu.lock`   the CPU build of torch, for a machine that offers its wheel (`PIP_FIND_LINKS`)
 - `train-cuda.lock`  the index's torch build, with the CUDA libraries that it loads on Linux
 
-The two builds of torch are different files of one version. One lock with the hashes of both would not do: pip prefers
-a file whose hash the index tells to one in a folder. No lock names an index, so that any mirror serves.
+The two builds of torch are different files of one version. One lock with the hashes of both would not do: pip
+prefers a file whose hash the index tells to one in a folder. No lock names an index, so that any mirror serves.
 """
 
 from __future__ import annotations
