@@ -6,6 +6,7 @@ They go into `Annotated`, so that mypy sees `Duration`, `int` or `str` and pydan
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,16 +24,16 @@ def refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("llmctl", "{message}", {"message": message})
 
 
-class _Rule:
+class _Rule(ABC):
     """A check that stands in for pydantic's own of the annotated type."""
 
+    @abstractmethod
     def read(self, value: Any) -> Any:
         """Return the checked value, or raise `refuse(...)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def json_schema(self) -> dict[str, Any]:
         """The same rule for editors; `x-type` is how the reference page names the type."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Use `read`, and print anything that JSON has no type for as text."""
