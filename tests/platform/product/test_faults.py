@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import psutil
@@ -28,12 +28,12 @@ def process_of(product: Product, component: str) -> psutil.Process:
 
 def post(product: Product, body: bytes, key: str) -> tuple[int, Any]:
     """Status and JSON of one request; a server may answer and hang up before it has read the body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(product), timeout=30)
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-    with suppress(ConnectionError):
-        connection.request("POST", "/v1/classify", body, headers)
-    response = connection.getresponse()
-    return response.status, json.loads(response.read())
+    with closing(http.client.HTTPConnection("127.0.0.1", port_of(product), timeout=30)) as connection:
+        with suppress(ConnectionError):
+            connection.request("POST", "/v1/classify", body, headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
 
 
 def healthy(product: Product) -> bool:
