@@ -113,8 +113,8 @@ class ClassifyService:
             return ApiError(422, "too_many_tokens", message, name)
         if isinstance(error, QueueFull):
             message = (
-                f"{error.waiting} texts wait, and {len(request.texts)} more would exceed the limit of "
-                f"{self._settings.max_queue}; the waiting ones take about {error.seconds:.1f} s"
+                f"the queue is full: {error.waiting} texts wait, which takes about {error.seconds:.1f} s, "
+                f"and {len(request.texts)} more do not fit"
             )
             return ApiError(429, "queue_full", message, retry_after=max(1, math.ceil(error.seconds)))
         if isinstance(error, DeadlineExceeded):

@@ -134,7 +134,7 @@ class Settings:
         "LLMCTL_MAX_QUEUE",
         512,
         _integer(1, 1_000_000),
-        "Most texts waiting for a worker; a request with one text counts one. Beyond it: 429",
+        "Most texts waiting for a worker, with 4096 characters each on average. Beyond it: 429",
         "texts",
     )
     max_texts: int = _setting("LLMCTL_MAX_TEXTS", 64, _integer(1, 10_000), "Most texts of one request", "texts")

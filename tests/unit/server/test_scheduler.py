@@ -173,6 +173,27 @@ async def test_a_full_queue_refuses_and_tells_how_long_the_rest_takes() -> None:
     assert scheduler.backlog_seconds() == 0
 
 
+async def test_a_queue_of_few_but_huge_texts_is_full_too() -> None:
+    engine = FakeEngine()
+    huge = "g" * (module.WAITING_CHARACTERS * 6)
+    async with started(engine, max_waiting=10) as scheduler:
+        first = await busy(scheduler, engine)
+        waiting = asyncio.create_task(scheduler.answer(job(huge)))
+        await soon()
+        with pytest.raises(QueueFull):
+            await scheduler.answer(job(huge))
+        engine.gate.set()
+        await asyncio.gather(first, waiting)
+
+
+async def test_an_empty_queue_takes_even_the_largest_request() -> None:
+    engine = FakeEngine()
+    async with started(engine, max_waiting=2) as scheduler:
+        answers = await scheduler.answer(job("g" * (module.WAITING_CHARACTERS * 50)))
+
+    assert len(answers) == 1
+
+
 async def test_a_list_that_does_not_fit_is_refused_whole() -> None:
     engine = FakeEngine()
     async with started(engine, max_waiting=3) as scheduler:
@@ -215,6 +236,48 @@ async def test_a_job_that_is_dropped_while_it_runs_does_not_disturb_its_neighbou
             await tasks[0]
         engine.gate.set()
         assert (await tasks[1])[0].score == 1.0
+
+
+async def test_a_job_that_is_dropped_after_its_turn_began_is_not_run_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = FakeEngine()
+    loop = asyncio.get_running_loop()
+    async with started(engine) as scheduler:
+        first = await busy(scheduler, engine)
+        short, long = job("good"), job("good " * 40)
+        tasks = [asyncio.create_task(scheduler.answer(each)) for each in (short, long)]
+        await soon()
+        run = engine.run
+
+        async def drop_long() -> None:
+            scheduler.drop(long, Failure())
+
+        def run_and_drop(ids: list[list[int]], *, wide: bool) -> list[float]:
+            """Both texts are taken in one turn; the short one runs first."""
+            scores = run(ids, wide=wide)
+            asyncio.run_coroutine_threadsafe(drop_long(), loop).result(5)
+            return scores
+
+        monkeypatch.setattr(engine, "run", run_and_drop)
+        engine.gate.set()
+        await asyncio.gather(first, tasks[0])
+        with pytest.raises(Failure):
+            await tasks[1]
+
+    assert [lengths for lengths, _ in engine.runs] == [[1, 1], [1]]
+
+
+async def test_a_job_that_was_dropped_before_it_came_is_not_queued() -> None:
+    engine = FakeEngine()
+    async with started(engine) as scheduler:
+        late = job("a", "b")
+        scheduler.drop(late, Failure())
+        with pytest.raises(Failure):
+            await scheduler.answer(late)
+        assert scheduler.waiting == 0
+
+    assert engine.runs == []
 
 
 async def test_a_text_that_is_too_long_does_not_harm_its_neighbours() -> None:
