@@ -27,7 +27,7 @@ _USE = (
 _LIMITS = (
     "English only; other languages are mostly [UNK] and the answer means nothing.",
     "Two labels: neutral, mixed, ironic and factual texts get one of them too.",
-    "Trained and measured on texts of about 20 words, the longest 161 tokens. Up to 1000 tokens are accepted; how "
+    "Trained and measured on texts of about 20 words, none above 200 tokens. Up to 1000 tokens are accepted; how "
     "good the answers on long texts are was not measured.",
     "Words outside the 10,000 of the vocabulary are one token, [UNK]; rare names and new slang are not seen.",
     "A bag of words with logistic regression is at least as accurate (see the table): without pretraining, a "
