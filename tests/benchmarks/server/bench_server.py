@@ -155,27 +155,27 @@ def report(rounds: list[dict[str, Any]], about: dict[str, Any]) -> str:
     lines = [facts, "", f"| server | {' | '.join(cells)} | ready s | MiB idle / loaded |"]
     lines.append("|---" * (len(cells) + 3) + "|")
     for name in names:
-        row = []
-        for cell in cells:
-            rate, p50, p99 = (
-                statistics.median(each[name]["cells"][cell][key] for each in rounds)
-                for key in ("rate", "p50_ms", "p99_ms")
-            )
-            times = statistics.median(
-                each["llmctl"]["cells"][cell]["rate"] / max(each[name]["cells"][cell]["rate"], 0.01)
-                for each in rounds
-            )
-            failures = sum(each[name]["cells"][cell]["failures"] for each in rounds)
-            row.append(
-                f"{rate:.0f} ({p50:.1f}/{p99:.0f} ms)"
-                + (f" ours x{times:.2f}" if name != "llmctl" else "")
-                + (f" **{failures:.0f} failed**" if failures else "")
-            )
+        row = [_cell(rounds, name, cell) for cell in cells]
         ready, idle, loaded = (
             statistics.median(each[name][key] for each in rounds) for key in ("ready_s", "idle_mib", "loaded_mib")
         )
         lines.append(f"| {name} | {' | '.join(row)} | {ready:.2f} | {idle:.0f} / {loaded:.0f} |")
     return "\n".join(lines)
+
+
+def _cell(rounds: list[dict[str, Any]], name: str, cell: str) -> str:
+    """Medians over the rounds: rate, p50 and p99, and how many times as fast ours is."""
+    own = [each["llmctl"]["cells"][cell] for each in rounds]
+    seen = [each[name]["cells"][cell] for each in rounds]
+    if any(each["answers"] == each["failures"] for each in seen):
+        return "no answer in time"
+    rate, p50, p99 = (statistics.median(each[key] for each in seen) for key in ("rate", "p50_ms", "p99_ms"))
+    text = f"{rate:.0f} ({p50:.1f}/{p99:.0f} ms)"
+    if name != "llmctl":
+        text += f" ours x{statistics.median(a['rate'] / b['rate'] for a, b in zip(own, seen, strict=True)):.2f}"
+    if failures := sum(each["failures"] for each in seen):
+        text += f" **{failures:.0f} failed**"
+    return text
 
 
 def main() -> None:
