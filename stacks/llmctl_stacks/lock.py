@@ -27,6 +27,7 @@ from llmctl_stacks.results import LockStatus
 
 _PROBE_SECONDS = 0.3  # a look at the lock holds it for an instant; whoever wants it must not give up over that
 _POLL_SECONDS = 0.1
+_PROBE_POLL_SECONDS = 0.01
 _CLOCK_SLACK = 2.0  # two readings of a process's start time may differ by the clock's corrections
 _ENGINE_PATIENCE = 30.0
 
@@ -126,7 +127,8 @@ class StackLock:
         Raises:
             LockedError: when another operation still holds it; names its owner, verb and age.
         """
-        deadline = time.monotonic() + max(wait_seconds, _PROBE_SECONDS)
+        started = time.monotonic()
+        deadline = started + max(wait_seconds, _PROBE_SECONDS)
         told = wait_seconds <= 0.0
         while True:
             if (descriptor := self._try()) is not None:
@@ -136,7 +138,8 @@ class StackLock:
                 told = True
             if time.monotonic() >= deadline:
                 raise self._locked()
-            time.sleep(_POLL_SECONDS)
+            probing = time.monotonic() < started + _PROBE_SECONDS
+            time.sleep(_PROBE_POLL_SECONDS if probing else _POLL_SECONDS)
 
     def status(self) -> LockStatus:
         """Who holds the lock, or held it when it was killed. Takes nothing, ends nothing."""

@@ -48,11 +48,11 @@ def environment(tmp_path: Path, installed: Path) -> Iterator[dict[str, str]]:
     kept = {name: os.environ[name] for name in ("LLMCTL_PULUMI", "LANG") if name in os.environ}
     values = {
         **kept,
-        "HOME": str(tmp_path / "home"),
-        "LLMCTL_HOME": str(tmp_path / "home" / "llmctl"),
+        "HOME": str(tmp_path / "user"),
+        "LLMCTL_HOME": str(tmp_path / "user" / "llmctl"),
         "PATH": f"{installed}:/usr/bin:/bin",
     }
-    (tmp_path / "home").mkdir()
+    (tmp_path / "user").mkdir()
     yield values
     run(installed / "llmctl", "down", "--all", "--yes", cwd=tmp_path / "shop", environment=values)
 
