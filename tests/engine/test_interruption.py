@@ -111,6 +111,18 @@ def _engine_of(rig: Rig) -> psutil.Process:
     return psutil.Process(lock["engine"]["pid"])
 
 
+def _kill_unnoticed(rig: Rig, process: subprocess.Popen[str]) -> None:
+    """Kill llmctl so that the engine dies with it before it can notice: the interrupted step stays pending.
+
+    Linux closes a dying process's sockets before it tells its children. An engine that runs may see its provider
+    go, and record the step as failed, in that moment; one that is stopped sees nothing.
+    """
+    if sys.platform == "linux":
+        _engine_of(rig).suspend()
+    process.kill()
+    process.wait()
+
+
 def test_one_interrupt_lets_the_running_step_finish_and_loses_nothing(rig: Rig) -> None:
     rig.things.plan.slow["create", "second"] = 1.5
     timer = threading.Thread(
@@ -202,8 +214,7 @@ def test_a_killed_llmctl_takes_its_engine_with_it_and_is_mended(
     lock = StackLock(rig.home, "demo", "local")
     assert (lock.status().held, lock.status().verb) == (True, "up")
 
-    process.kill()
-    process.wait()
+    _kill_unnoticed(rig, process)
 
     if sys.platform == "linux":
         _until(lambda: not psutil.pid_exists(engine.pid) or engine.status() == psutil.STATUS_ZOMBIE, 5)
@@ -226,12 +237,26 @@ def test_a_create_that_had_no_effect_yet_is_forgotten_and_done_once(
 ) -> None:
     process = victim(late="create:second:60")
     _until(lambda: "create:second" in rig.things.log())
-    process.kill()
-    process.wait()
+    _kill_unnoticed(rig, process)
 
     assert _heal(rig)[-1] == "forgot the interrupted create of second: it is not there"
 
     rig.run("up", WANTED)
+    _assert_whole(rig)
+
+
+@pytest.mark.parametrize("fault", ["slow", "late"])
+def test_a_killed_llmctl_is_mended_also_when_its_engine_saw_the_provider_go(
+    rig: Rig, victim: Callable[..., subprocess.Popen[str]], fault: str
+) -> None:
+    process = victim(**{fault: "create:second:60"})
+    _until(lambda: "create:second" in rig.things.log())
+    process.kill()
+    process.wait()
+
+    _heal(rig)
+    rig.run("up", WANTED)
+
     _assert_whole(rig)
 
 

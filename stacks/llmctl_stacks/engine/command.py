@@ -52,8 +52,10 @@ class EngineCommand:
         folder: work folder; the output of the latest command stays there in `engine.out` and `engine.err`.
         environment: all variables that the CLI gets.
         tied: the CLI must not outlive llmctl, because the providers of its resources live in llmctl's process:
-            it could only fail their steps, and would forget a create that had begun. Without llmctl's end the
-            state keeps it as pending, and recovery finds it. Linux only; elsewhere this has no effect.
+            it could only fail their steps, and would forget a create that had begun. Killed with llmctl it leaves
+            the create pending in the state, where recovery finds it. Not always: the kernel closes llmctl's
+            sockets first, and an engine that is quick may fail the step in between. The providers' creates are
+            idempotent by name for that case too. Linux only; elsewhere this has no effect.
         on_start: called with the process id once the CLI runs.
     """
 
