@@ -40,11 +40,9 @@ class Rig:
     def run(self, verb: Verb, wanted: dict[str, dict[str, Any]], **options: Any) -> OpReport:
         self.events.clear()
         arguments: Options = {"failures": self.host.failures, **options}
-        operate = getattr(self.engine, verb)
-        report: OpReport = operate(
-            self.spec, lambda: chain(wanted), self.providers, self.events.append, **arguments
+        return self.engine.run(
+            verb, self.spec, lambda: chain(wanted), self.providers, self.events.append, **arguments
         )
-        return report
 
     def recorded(self) -> dict[str, state.Resource]:
         resources = state.read(self.home, self.spec).resources

@@ -152,7 +152,7 @@ def test_an_error_of_the_program_comes_back_as_it_was_raised(rig: Rig) -> None:
         raise DeployError("the bundle is damaged", fix="train again")
 
     with pytest.raises(DeployError, match="the bundle is damaged"):
-        rig.engine.up(rig.spec, program, rig.providers)
+        rig.engine.run("up", rig.spec, program, rig.providers)
 
 
 def test_a_defect_of_the_program_names_itself_and_keeps_its_trace(rig: Rig) -> None:
@@ -160,7 +160,7 @@ def test_a_defect_of_the_program_names_itself_and_keeps_its_trace(rig: Rig) -> N
         raise ValueError("odd number of gears")
 
     with pytest.raises(LlmctlError, match="ValueError: odd number of gears") as caught:
-        rig.engine.preview(rig.spec, program, rig.providers)
+        rig.engine.run("preview", rig.spec, program, rig.providers)
     assert "def program" not in caught.value.details["traceback"]
     assert "in program" in caught.value.details["traceback"]
 
@@ -170,7 +170,7 @@ def test_a_receiver_that_raises_does_not_stop_the_update(rig: Rig) -> None:
         raise BrokenPipeError("nobody reads")
 
     with pytest.raises(BrokenPipeError):
-        rig.engine.up(rig.spec, lambda: None, rig.providers, receive)
+        rig.engine.run("up", rig.spec, lambda: None, rig.providers, receive)
     assert rig.pulumi_locks() == []
 
 
@@ -184,7 +184,8 @@ def test_a_secret_never_leaves_the_provider_in_clear(
 
     rig.things.plan.fail["create", "second"] = ResourceError(f"cannot use {CANARY}", f"{CANARY} is odd")
     with pytest.raises(DeployError) as caught:
-        rig.engine.up(
+        rig.engine.run(
+            "up",
             rig.spec,
             lambda: things.chain(_wanted(password=CANARY)),
             rig.providers,
@@ -246,7 +247,7 @@ def test_stacks_of_one_home_do_not_disturb_each_other(rig: Rig) -> None:
     def up(spec: StackSpec) -> dict[str, str]:
         wanted = {f"{spec.stack}-{number}": {"size": number} for number in range(3)}
         engine = Engine(rig.home, rig.engine.cli)
-        return _operations(engine.up(spec, lambda: things.chain(wanted), rig.providers, parallel=2))
+        return _operations(engine.run("up", spec, lambda: things.chain(wanted), rig.providers, parallel=2))
 
     with ThreadPoolExecutor(3) as pool:
         for spec, operations in zip(specs, pool.map(up, specs), strict=True):

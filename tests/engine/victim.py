@@ -43,7 +43,7 @@ def main(home: Home, store: Path, cli: Path, plan: Plan) -> str:
         with lock.acquire("up") as lease, ProviderHost({TYPE: Things(store, plan)}) as host:
             engine = Engine(home, cli, lease.record_engine)
             with graceful(engine, lambda line: _tell(f"notice: {line}"), lambda: 1):
-                engine.up(spec, lambda: chain(wanted), {"llmctl": host.port}, failures=host.failures)
+                engine.run("up", spec, lambda: chain(wanted), {"llmctl": host.port}, failures=host.failures)
     except LlmctlError as error:
         return type(error).__name__
     return "ok"

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from llmctl_stacks.engine.program import ProgramServer
 
 Verb: TypeAlias = Literal["preview", "up", "destroy", "refresh", "drift"]
+"""What the engine can do with a stack.
+
+- `preview`: say what `up` would change; changes nothing.
+- `up`: bring the stack to what the program says.
+- `destroy`: remove every resource of the stack; the stack itself stays, empty.
+- `refresh`: read what is really there into the state.
+- `drift`: say what `refresh` would find; changes nothing.
+"""
+
 OnEvent: TypeAlias = Callable[[Event], None]
 
 _ARGUMENTS: Mapping[Verb, Sequence[str]] = {
@@ -95,10 +104,6 @@ class OpReport:
 class Engine:
     """The engine, for one user's home. One operation at a time.
 
-    Every operation takes the stack, its program, the port of each attached provider by package name, and a
-    receiver of events, called from another thread. `destroy`, `refresh` and `drift` go by the state and do not run
-    the program. All raise what `errors.classify` makes of a failure.
-
     Attributes:
         home: where state and work folders are.
         cli: the Pulumi CLI.
@@ -111,89 +116,28 @@ class Engine:
     _command: EngineCommand | None = field(default=None, init=False, repr=False)
     _stopped: LlmctlError | None = field(default=None, init=False, repr=False)
 
-    def preview(
-        self,
-        spec: StackSpec,
-        program: Program,
-        providers: Mapping[str, int],
-        on_event: OnEvent = lambda _: None,
-        **options: Unpack[Options],
-    ) -> OpReport:
-        """What `up` would change; changes nothing."""
-        return self._operate("preview", spec, program, providers, on_event, options)
-
-    def up(
-        self,
-        spec: StackSpec,
-        program: Program,
-        providers: Mapping[str, int],
-        on_event: OnEvent = lambda _: None,
-        **options: Unpack[Options],
-    ) -> OpReport:
-        """Bring the stack to what the program says."""
-        return self._operate("up", spec, program, providers, on_event, options)
-
-    def destroy(
-        self,
-        spec: StackSpec,
-        program: Program,
-        providers: Mapping[str, int],
-        on_event: OnEvent = lambda _: None,
-        **options: Unpack[Options],
-    ) -> OpReport:
-        """Remove every resource of the stack; the stack itself stays, empty."""
-        return self._operate("destroy", spec, program, providers, on_event, options)
-
-    def refresh(
-        self,
-        spec: StackSpec,
-        program: Program,
-        providers: Mapping[str, int],
-        on_event: OnEvent = lambda _: None,
-        **options: Unpack[Options],
-    ) -> OpReport:
-        """Read what is really there into the state."""
-        return self._operate("refresh", spec, program, providers, on_event, options)
-
-    def drift(
-        self,
-        spec: StackSpec,
-        program: Program,
-        providers: Mapping[str, int],
-        on_event: OnEvent = lambda _: None,
-        **options: Unpack[Options],
-    ) -> OpReport:
-        """What `refresh` would find; changes nothing."""
-        return self._operate("drift", spec, program, providers, on_event, options)
-
-    def interrupt(self, why: LlmctlError) -> None:
-        """Wind the running operation down: running steps finish, none begins. A second time it stops at once.
-
-        The operation then ends with `why`, unless it was through already; a later one does not begin.
-        """
-        self._stopped = self._stopped or why
-        if self._command is not None:
-            self._command.interrupt()
-
-    def check(self) -> None:
-        """Raise what `interrupt` was given, if anything: nothing further should begin."""
-        if self._stopped is not None:
-            raise self._stopped
-
-    def kill(self) -> None:
-        """End the running CLI now; what it was doing stays pending in the state."""
-        if self._command is not None:
-            self._command.kill()
-
-    def _operate(
+    def run(
         self,
         verb: Verb,
         spec: StackSpec,
         program: Program,
         providers: Mapping[str, int],
-        on_event: OnEvent,
-        options: Options,
+        on_event: OnEvent = lambda _: None,
+        **options: Unpack[Options],
     ) -> OpReport:
+        """Run one operation to its end: see `Verb`.
+
+        Args:
+            verb: which operation.
+            spec: of which stack.
+            program: declares the stack's resources; only `preview` and `up` run it, the others go by the state.
+            providers: port of each attached provider by package name.
+            on_event: gets every event, from another thread.
+            options: see `Options`.
+
+        Raises:
+            LlmctlError: what `errors.classify` makes of a failure, unless `check` is false.
+        """
         started = time.monotonic()
         self._admit(verb, spec)
         tracker, normalise = Tracker(), Normaliser(spec.layer)
@@ -229,6 +173,25 @@ class Engine:
         if error is not None and options.get("check", True):
             raise error
         return report
+
+    def interrupt(self, why: LlmctlError) -> None:
+        """Wind the running operation down: running steps finish, none begins. A second time it stops at once.
+
+        The operation then ends with `why`, unless it was through already; a later one does not begin.
+        """
+        self._stopped = self._stopped or why
+        if self._command is not None:
+            self._command.interrupt()
+
+    def check(self) -> None:
+        """Raise what `interrupt` was given, if anything: nothing further should begin."""
+        if self._stopped is not None:
+            raise self._stopped
+
+    def kill(self) -> None:
+        """End the running CLI now; what it was doing stays pending in the state."""
+        if self._command is not None:
+            self._command.kill()
 
     def _execute(
         self,

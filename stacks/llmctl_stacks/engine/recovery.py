@@ -64,7 +64,7 @@ def heal(
         engine: reads the mended stack once, which completes adopted resources and proves the state sound.
         spec: the stack.
         find: looks a resource up by its deterministic name.
-        providers: as for `Engine.refresh`.
+        providers: as for `Engine.run`.
         failures: likewise.
 
     Returns:
@@ -83,7 +83,7 @@ def heal(
     backup = _back_up(engine.home, spec)
     _write(engine.home, spec, mended.deployment)
     try:
-        engine.refresh(spec, _nothing, providers, failures=failures or {})
+        engine.run("refresh", spec, _nothing, providers, failures=failures or {})
     except LlmctlError as error:
         backup.replace(state.checkpoint_path(engine.home, spec))
         raise DeployError(

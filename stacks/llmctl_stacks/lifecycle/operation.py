@@ -11,7 +11,7 @@ from pathlib import Path
 from llmctl_stacks.engine import recovery, state
 from llmctl_stacks.engine.events import Event, notice, phase
 from llmctl_stacks.engine.install import ensure_cli
-from llmctl_stacks.engine.operations import Engine, OpReport
+from llmctl_stacks.engine.operations import Engine, OpReport, Verb
 from llmctl_stacks.engine.signals import graceful
 from llmctl_stacks.engine.tracker import Tracker
 from llmctl_stacks.lifecycle.context import Context, open_context
@@ -79,19 +79,17 @@ class Operation:
             self.observe(notice(action, "warning"))
         return tuple(actions)
 
-    def run(self, verb: str, layer: str, *, refresh: bool = False) -> OpReport:
+    def run(self, verb: Verb, layer: str, *, refresh: bool = False) -> OpReport:
         """One operation of the engine on one layer."""
-        program = self.target.program(layer, self.context.recorded())
-        operate = getattr(self.engine, verb)
-        report: OpReport = operate(
+        return self.engine.run(
+            verb,
             self.context.spec(layer),
-            program,
+            self.target.program(layer, self.context.recorded()),
             self.attached.ports,
             self._receive,
             failures=self.attached.failures,
-            **({"refresh": True} if refresh else {}),
+            refresh=refresh,
         )
-        return report
 
     def exists(self, layer: str) -> bool:
         """Whether anything is recorded of the layer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from llmctl_stacks.lifecycle.context import open_context
 from llmctl_stacks.lifecycle.operation import Operation, operation
 from llmctl_stacks.lifecycle.options import Observer, Options
@@ -52,7 +54,7 @@ def _lock(options: Options) -> StackLock:
     return StackLock(context.home, context.project, context.stack)
 
 
-def _read_all(current: Operation, verb: str) -> Drift:
+def _read_all(current: Operation, verb: Literal["refresh", "drift"]) -> Drift:
     items: list[DriftItem] = []
     for layer in LAYERS:
         if current.exists(layer):

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 from llmctl_stacks.config.model.base import Section, entry
 from llmctl_stacks.config.model.values import Text, refuse
 
-AWS_ONLY = ("aws",)
-
 AccountId = Annotated[str, Text('an AWS account of 12 digits in quotes, such as "123456789012"', r"[0-9]{12}")]
 Region = Annotated[str, Text("an AWS region, such as us-east-1", r"[a-z]{2,3}(-[a-z]+)+-[0-9]")]
 RoleArn = Annotated[str, Text("the ARN of an IAM role", r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+")]

@@ -15,9 +15,6 @@ Source = Annotated[
     str,
     Text("builtin://attention or file:// and the path of a model bundle", r"builtin://attention|file://[^\s].*"),
 ]
-VariableName = Annotated[
-    str, Text("a variable name of letters, digits and underscores", r"[A-Za-z_][A-Za-z0-9_]*")
-]
 VariableValue = Annotated[str, Text("text without a NUL character", r"[^\0]*")]
 
 
