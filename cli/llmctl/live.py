@@ -21,10 +21,10 @@ from rich.text import Text
 
 from llmctl import narrate
 from llmctl.console import Console
-from llmctl.progress import Observer
 from llmctl.table import seconds
 from llmctl_stacks.engine.events import Event
 from llmctl_stacks.engine.tracker import ResourceProgress, Tracker
+from llmctl_stacks.lifecycle import Observer
 
 _HERTZ = 8
 _STYLES = {"running": "cyan", "done": "green", "failed": "bold red"}

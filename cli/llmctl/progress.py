@@ -6,19 +6,18 @@ reads what it says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from llmctl import envelope, kinds, narrate
 from llmctl.console import Console, ReaderGone
 
 if TYPE_CHECKING:
     from llmctl_stacks.engine.events import Event
-
-Observer: TypeAlias = "Callable[[Event], None]"
+    from llmctl_stacks.lifecycle import Observer
 
 
 @contextmanager

@@ -15,8 +15,7 @@ from llmctl.console import Console, Output
 from llmctl_stacks.errors import UsageError
 
 if TYPE_CHECKING:
-    from llmctl.progress import Observer
-    from llmctl_stacks.lifecycle import Options
+    from llmctl_stacks.lifecycle import Observer, Options
 
 
 @dataclass(frozen=True)

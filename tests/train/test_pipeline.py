@@ -1,11 +1,9 @@
 """From a downloaded archive to a bundle, in small: made-up texts that are easy to tell apart."""
 
 import hashlib
-import io
 import json
 import random
 import shutil
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +19,10 @@ from llmctl_model.data import AMAZON, MOVIE, NYT, TWEETS  # noqa: E402
 from llmctl_model.errors import DataError, ExportError, TrainingError  # noqa: E402
 from llmctl_model.model import ModelArgs  # noqa: E402
 from llmctl_model.train import Recipe  # noqa: E402
+from support.archives import tar_gz  # noqa: E402
 
 SMALL = ModelArgs(vocab_size=200, max_tokens=30, d_model=32, n_heads=2, n_layers=1, d_ff=64, dropout=0.0)
 SHORT = Recipe(rate=3e-3, warmup_steps=5, planned_epochs=3)
-
-
-def tar_gz(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return out.getvalue()
 
 
 def ground_truth(source: str) -> bytes:

@@ -46,7 +46,7 @@ class Mended:
 
 def pending(home: Home, spec: StackSpec) -> tuple[str, ...]:
     """The steps that an interruption left, such as `creating gateway`; empty when there is nothing to mend."""
-    return tuple(f"{item.kind} {item.resource.name}" for item in state.read(home, spec).pending)
+    return tuple(str(item) for item in state.read(home, spec).pending)
 
 
 def heal(

@@ -63,6 +63,10 @@ class Pending:
     kind: str
     resource: Resource
 
+    def __str__(self) -> str:
+        """`creating gateway`."""
+        return f"{self.kind} {self.resource.name}"
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from llmctl_stacks.engine.spec import StackSpec
 from llmctl_stacks.errors import UsageError
 from llmctl_stacks.home import Home
 from llmctl_stacks.lifecycle.options import Options
+from llmctl_stacks.lock import StackLock
 from llmctl_stacks.targets.target import LAYERS
 
 DEFAULT_STACK = "local"
@@ -49,10 +51,27 @@ class Context:
         """The Pulumi stack of a layer."""
         return StackSpec(self.project, layer, self.stack)
 
+    @property
+    def lock(self) -> StackLock:
+        """The lock of the stack; looking at it takes nothing."""
+        return StackLock(self.home, self.project, self.stack)
+
+    def checkpoint(self, layer: str) -> state.Checkpoint:
+        """What the engine has recorded of a layer, as it is now."""
+        return state.read(self.home, self.spec(layer))
+
+    def checkpoints(self) -> dict[str, state.Checkpoint]:
+        """What the engine has recorded of every layer, as it is now."""
+        return {layer: self.checkpoint(layer) for layer in LAYERS}
+
     def recorded(self) -> dict[str, dict[str, object]]:
-        """Outputs of every layer that was ever updated, secrets masked."""
-        checkpoints = {layer: state.read(self.home, self.spec(layer)) for layer in LAYERS}
-        return {layer: dict(found.outputs) for layer, found in checkpoints.items() if found.resources}
+        """Outputs of every layer that was ever updated, as they are now; secrets masked."""
+        return outputs_by_layer(self.checkpoints())
+
+
+def outputs_by_layer(checkpoints: Mapping[str, state.Checkpoint]) -> dict[str, dict[str, object]]:
+    """Outputs of the layers that have resources; secrets masked."""
+    return {layer: dict(found.outputs) for layer, found in checkpoints.items() if found.resources}
 
 
 def open_context(options: Options) -> Context:

@@ -9,15 +9,14 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from llmctl_stacks.config import Project, find_project, load, resolve
+from llmctl_stacks.config import find_project, resolve
 from llmctl_stacks.engine.cli import find_cli
 from llmctl_stacks.engine.events import notice
 from llmctl_stacks.engine.install import ensure_cli
 from llmctl_stacks.errors import LlmctlError
 from llmctl_stacks.home import Home
-from llmctl_stacks.lifecycle.context import Context, default_stack
+from llmctl_stacks.lifecycle.context import open_context
 from llmctl_stacks.lifecycle.options import Observer, Options
-from llmctl_stacks.lock import StackLock
 from llmctl_stacks.results import Check, Diagnosis
 
 _PYTHON = (3, 11)
@@ -29,7 +28,7 @@ def doctor(options: Options, observe: Observer, *, fix: bool) -> Diagnosis:
     """Look at everything, whatever is missing; with `fix`, install the engine and clear a dead owner's lock."""
     home = Home.from_environment()
     fixed = tuple(_mend(home, options, observe)) if fix else ()
-    checks = (_python(), *_parts(), _home(home), _disk(home), _engine(home), *_project(home, options))
+    checks = (_python(), *_parts(), _home(home), _disk(home), _engine(home), *_project(options))
     return Diagnosis(checks, fixed)
 
 
@@ -39,11 +38,13 @@ def _mend(home: Home, options: Options, observe: Observer) -> Iterator[str]:
     except LlmctlError:
         binary = ensure_cli(home, lambda line: observe(notice(line)))
         yield f"installed the Pulumi CLI {binary.version} at {binary.path}"
-    for context in _contexts(home, options):
-        lock = StackLock(home, context.project, context.stack)
-        if lock.status().stale:
-            lock.release()
-            yield f"cleared the lock that a killed operation left on stack {context.stack}"
+    try:
+        context = open_context(options)
+    except LlmctlError:
+        return  # the checks say what is wrong with the project
+    if context.lock.status().stale:
+        context.lock.release()
+        yield f"cleared the lock that a killed operation left on stack {context.stack}"
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -95,16 +96,7 @@ def _engine(home: Home) -> Check:
     return _check("engine", look)
 
 
-def _contexts(home: Home, options: Options) -> Iterator[Context]:
-    """The stack that is meant, when there is a project here and its files are right."""
-    try:
-        project = find_project(Path.cwd(), options.config)
-        yield Context(home, load(project, options.stack or default_stack(project.stacks())))
-    except LlmctlError:
-        return
-
-
-def _project(home: Home, options: Options) -> Iterator[Check]:
+def _project(options: Options) -> Iterator[Check]:
     """Checks of the stack; a folder without a project is no fault unless a stack was named."""
     try:
         project = find_project(Path.cwd(), options.config)
@@ -113,14 +105,13 @@ def _project(home: Home, options: Options) -> Iterator[Check]:
         yield Check("project", state, str(error), error.fix)
         return
     yield Check("project", "ok", str(project.root))
-    yield _check("configuration", lambda: _configuration(project, options))
-    for context in _contexts(home, options):
-        yield _check("secrets", lambda: f"{len(resolve(context.loaded))} references resolved")  # noqa: B023 - called at once
-        status = StackLock(home, context.project, context.stack).status()
-        if status.stale:
-            yield Check("lock", "warning", f"left by {status.owner}, which is gone", "llmctl doctor --fix")
-
-
-def _configuration(project: Project, options: Options) -> str:
-    stack = options.stack or default_stack(project.stacks())
-    return f"stack {stack}: target {load(project, stack).config.target}"
+    try:
+        context = open_context(options)
+    except LlmctlError as error:
+        yield Check("configuration", "failed", str(error), error.fix)
+        return
+    yield Check("configuration", "ok", f"stack {context.stack}: target {context.loaded.config.target}")
+    yield _check("secrets", lambda: f"{len(resolve(context.loaded))} references resolved")
+    status = context.lock.status()
+    if status.stale:
+        yield Check("lock", "warning", f"left by {status.owner}, which is gone", "llmctl doctor --fix")

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmctl_stacks.engine import state
 from llmctl_stacks.errors import NotFoundError
 from llmctl_stacks.lifecycle.asking import ask
-from llmctl_stacks.lifecycle.context import Context, open_context
+from llmctl_stacks.lifecycle.context import Context, open_context, outputs_by_layer
 from llmctl_stacks.lifecycle.options import Options
 from llmctl_stacks.lifecycle.update import merged_outputs
-from llmctl_stacks.lock import StackLock
 from llmctl_stacks.results import Answer, LogLine, ReplicaStatus, Status
-from llmctl_stacks.targets import LAYERS, LogQuery, open_target
+from llmctl_stacks.targets import LogQuery, open_target
 
 
 def status(options: Options) -> Status:
     """The stack as it is now; a stack that was never up is `absent`, not an error."""
     context = open_context(options)
     target = open_target(context)
-    checkpoints = {layer: state.read(context.home, context.spec(layer)) for layer in LAYERS}
-    pending = tuple(
-        f"{step.kind} {step.resource.name}" for checkpoint in checkpoints.values() for step in checkpoint.pending
-    )
+    checkpoints = context.checkpoints()
+    pending = tuple(str(step) for checkpoint in checkpoints.values() for step in checkpoint.pending)
     replicas = target.replicas()
-    lock = StackLock(context.home, context.project, context.stack).status()
+    lock = context.lock.status()
     resources = sum(len(checkpoint.resources) for checkpoint in checkpoints.values())
     return Status(
         stack=context.stack,
         target=context.loaded.config.target,
         state=_summary(resources=resources, pending=pending, replicas=replicas, stale=lock.stale),
-        endpoint=target.endpoint(context.recorded()),
+        endpoint=target.endpoint(outputs_by_layer(checkpoints)),
         replicas=replicas,
         resources=resources,
         pending=pending,

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llmctl_stacks.engine import recovery, state
+from llmctl_stacks.engine import recovery
 from llmctl_stacks.engine.events import Event, notice, phase
 from llmctl_stacks.engine.install import ensure_cli
 from llmctl_stacks.engine.operations import Engine, OpReport, Verb
@@ -16,7 +16,6 @@ from llmctl_stacks.engine.signals import graceful
 from llmctl_stacks.engine.tracker import Tracker
 from llmctl_stacks.lifecycle.context import Context, open_context
 from llmctl_stacks.lifecycle.options import Observer, Options
-from llmctl_stacks.lock import StackLock
 from llmctl_stacks.results import LockStatus
 from llmctl_stacks.targets import LAYERS, Attached, Target, open_target
 
@@ -93,7 +92,7 @@ class Operation:
 
     def exists(self, layer: str) -> bool:
         """Whether anything is recorded of the layer."""
-        return bool(state.read(self.context.home, self.context.spec(layer)).resources)
+        return bool(self.context.checkpoint(layer).resources)
 
     def _receive(self, event: Event) -> None:
         self.tracker.feed(event)
@@ -141,8 +140,7 @@ def _lock(
     def waiting(status: LockStatus) -> None:
         observe(notice(f"waiting for {status.owner}, which is running `{status.verb}`"))
 
-    lock = StackLock(context.home, context.project, context.stack)
-    lease = stack.enter_context(lock.acquire(verb, options.lock_wait, waiting))
+    lease = stack.enter_context(context.lock.acquire(verb, options.lock_wait, waiting))
     return lease.record_engine
 
 

@@ -7,7 +7,6 @@ from typing import Literal
 from llmctl_stacks.lifecycle.context import open_context
 from llmctl_stacks.lifecycle.operation import Operation, operation
 from llmctl_stacks.lifecycle.options import Observer, Options
-from llmctl_stacks.lock import StackLock
 from llmctl_stacks.results import Drift, DriftItem, LockStatus, Recovery
 from llmctl_stacks.targets import LAYERS
 
@@ -37,7 +36,7 @@ def recover(options: Options, observe: Observer) -> Recovery:
 
 def lock_status(options: Options) -> LockStatus:
     """Who holds the stack."""
-    return _lock(options).status()
+    return open_context(options).lock.status()
 
 
 def lock_release(options: Options, *, force: bool) -> LockStatus:
@@ -46,12 +45,7 @@ def lock_release(options: Options, *, force: bool) -> LockStatus:
     Raises:
         RefusedError: when the owner lives and `force` is not given.
     """
-    return _lock(options).release(force=force)
-
-
-def _lock(options: Options) -> StackLock:
-    context = open_context(options)
-    return StackLock(context.home, context.project, context.stack)
+    return open_context(options).lock.release(force=force)
 
 
 def _read_all(current: Operation, verb: Literal["refresh", "drift"]) -> Drift:

